@@ -1,1 +1,5 @@
-//! TODO
+//! Compiles bpftrace-language scripts into relocatable BPF objects.
+
+pub mod diag;
+pub mod expand;
+pub mod syntax;

@@ -1,0 +1,1 @@
+//! Diagnostics about the script: what they hold, how they are shown, and what each code means.

@@ -1,0 +1,1 @@
+//! Turns the tree as written into one without preamble, macros and constants.

@@ -1,0 +1,3 @@
+//! Reads a script into its tree.
+
+pub mod ast;
