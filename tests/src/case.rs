@@ -1,0 +1,149 @@
+//! A case: a script under `tests/cases/AREA/NAME.bt`, its conditions, and what must come out.
+//!
+//! Conditions are header lines `//! key: value` of the script, all optional:
+//!
+//! | key | meaning |
+//! | --- | --- |
+//! | `kernels` | where it runs, of [`lab::KERNELS`]; default all |
+//! | `modules` | kernel modules loaded before |
+//! | `script` | take the script from the reference tracer's Debian package instead of this file |
+//! | `before`, `trigger`, `after` | shell text before the tracer starts, once attached, and after; may repeat |
+//! | `linger` | milliseconds between the trigger and SIGINT |
+//! | `args`, `params` | options of the tracer, and the script's own parameters |
+//! | `exit` | the tracer's exit status, default 0 |
+//! | `oracle` | `bpftrace`: the reference tracer runs the same in the same guest |
+//! | `compare` | `exact` (default) or `shape` |
+//! | `keep` | compare only lines containing this; may repeat |
+//! | `opens-btf` | the BTF files the loader opens, seen by strace, all of them |
+//!
+//! Any other `//!` line is prose. What must come out is in `NAME.out` and `NAME.err` (see
+//! [`crate::pattern`]); without `NAME.out` there must be an oracle.
+
+use crate::{Failure, lab, tree};
+use std::path::{Path, PathBuf};
+
+/// How two outputs are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compare {
+    /// Byte for byte.
+    Exact,
+    /// By [`crate::shape::shape`].
+    Shape,
+}
+
+/// One script with its conditions and expectation.
+#[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "the table above describes each field where people write it")]
+pub struct Case {
+    /// `AREA/NAME`
+    pub name: String,
+    /// The file with the header.
+    pub file: PathBuf,
+    /// The file to compile: `file`, or the packaged script.
+    pub script: PathBuf,
+    pub kernels: Vec<String>,
+    pub modules: Vec<String>,
+    pub before: String,
+    pub trigger: String,
+    pub after: String,
+    pub linger_ms: u64,
+    pub args: Vec<String>,
+    pub params: Vec<String>,
+    pub exit: i32,
+    pub has_oracle: bool,
+    pub compare: Compare,
+    pub keep: Vec<String>,
+    pub opens_btf: Option<Vec<String>>,
+    /// Expected standard output.
+    pub out: Option<String>,
+    /// Expected standard error.
+    pub err: Option<String>,
+}
+
+impl Case {
+    /// Whether a run can be wrong at all.
+    pub fn has_expectation(&self) -> bool {
+        self.out.is_some() || self.has_oracle || self.opens_btf.is_some()
+    }
+}
+
+/// All cases, by name.
+pub fn load_all() -> Result<Vec<Case>, Failure> {
+    let dir = lab::tree().join("tests/cases");
+    tree::files(&dir, "bt").iter().map(|file| load(&dir, file)).collect()
+}
+
+fn load(dir: &Path, file: &Path) -> Result<Case, Failure> {
+    let failed = |e: String| format!("{}: {e}", file.display());
+    let text = std::fs::read_to_string(file).map_err(|e| failed(e.to_string()))?;
+    let name = file.strip_prefix(dir).unwrap_or(file).with_extension("");
+    let beside = |extension: &str| std::fs::read_to_string(file.with_extension(extension)).ok();
+    let mut case = Case {
+        name: name.to_string_lossy().into_owned(),
+        file: file.to_path_buf(),
+        script: file.to_path_buf(),
+        kernels: lab::KERNELS.map(str::to_owned).to_vec(),
+        modules: Vec::new(),
+        before: String::new(),
+        trigger: String::new(),
+        after: String::new(),
+        linger_ms: 0,
+        args: Vec::new(),
+        params: Vec::new(),
+        exit: 0,
+        has_oracle: false,
+        compare: Compare::Exact,
+        keep: Vec::new(),
+        opens_btf: None,
+        out: beside("out"),
+        err: beside("err"),
+    };
+    for line in text.lines().filter_map(|l| l.strip_prefix("//! ")) {
+        if let Some((key, value)) = line.split_once(": ") {
+            set(&mut case, key, value.trim()).map_err(failed)?;
+        }
+    }
+    Ok(case)
+}
+
+fn set(case: &mut Case, key: &str, value: &str) -> Result<(), Failure> {
+    let number = || value.parse::<u64>().map_err(|e| format!("{key}: {value}: {e}"));
+    match key {
+        "kernels" => case.kernels = words(value),
+        "modules" => case.modules = words(value),
+        "script" => case.script = lab::packaged_script(value),
+        "before" => add_line(&mut case.before, value),
+        "trigger" => add_line(&mut case.trigger, value),
+        "after" => add_line(&mut case.after, value),
+        "linger" => case.linger_ms = number()?,
+        "args" => case.args = words(value),
+        "params" => case.params = words(value),
+        "exit" => case.exit = number()? as i32,
+        "oracle" if value == "bpftrace" => case.has_oracle = true,
+        "compare" if value == "exact" => case.compare = Compare::Exact,
+        "compare" if value == "shape" => case.compare = Compare::Shape,
+        "keep" => case.keep.push(value.to_owned()),
+        "opens-btf" => case.opens_btf = Some(words(value)),
+        "oracle" | "compare" => return Err(format!("{key}: unknown value {value}")),
+        _ => {}
+    }
+    Ok(())
+}
+
+fn add_line(text: &mut String, line: &str) {
+    text.push_str(line);
+    text.push('\n');
+}
+
+/// Splits at blanks; single quotes keep blanks together.
+fn words(text: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    for (i, part) in text.split('\'').enumerate() {
+        if i % 2 == 1 {
+            words.push(part.to_owned());
+        } else {
+            words.extend(part.split_whitespace().map(str::to_owned));
+        }
+    }
+    words
+}

@@ -1,0 +1,73 @@
+//! Builds what is under test: the programs from the tree, and objects from scripts.
+
+use crate::{Failure, lab};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+/// Guest programs are linked statically for this target: the guest's root then owes them nothing.
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// The compiler, built from the tree (or the one `SONDE_SONDEC` names).
+pub fn sondec() -> Result<PathBuf, Failure> {
+    static BUILT: OnceLock<Result<PathBuf, Failure>> = OnceLock::new();
+    BUILT.get_or_init(|| built("SONDE_SONDEC", "compiler", "sondec", None)).clone()
+}
+
+/// The loader, static (or the one `SONDE_SONDE` names). `SONDE_LOADER_PROFILE` picks cargo's profile.
+pub fn sonde() -> Result<PathBuf, Failure> {
+    static BUILT: OnceLock<Result<PathBuf, Failure>> = OnceLock::new();
+    let profile = std::env::var("SONDE_LOADER_PROFILE").unwrap_or_else(|_| "dev".into());
+    BUILT.get_or_init(|| built("SONDE_SONDE", "loader", "sonde", Some(&profile))).clone()
+}
+
+/// This crate's driver inside the guest.
+pub fn guest() -> Result<PathBuf, Failure> {
+    static BUILT: OnceLock<Result<PathBuf, Failure>> = OnceLock::new();
+    BUILT.get_or_init(|| built("SONDE_GUEST", "tests", "guest", Some("dev"))).clone()
+}
+
+/// `static_profile`: build for the guest with this profile; otherwise for the host.
+fn built(variable: &str, package: &str, bin: &str, static_profile: Option<&str>) -> Result<PathBuf, Failure> {
+    if let Some(path) = std::env::var_os(variable) {
+        return Ok(path.into());
+    }
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(lab::tree()).args(["build", "--quiet", "--package", package, "--bin", bin]);
+    cargo.args(["--message-format", "json-render-diagnostics"]);
+    if let Some(profile) = static_profile {
+        cargo.args(["--target", TARGET, "--profile", profile]);
+        cargo.env("RUSTFLAGS", "-Ctarget-feature=+crt-static");
+    }
+    let output = cargo.output().map_err(|e| format!("cargo: {e}"))?;
+    if !output.status.success() {
+        return Err(format!("cannot build {bin}:\n{}", String::from_utf8_lossy(&output.stderr)));
+    }
+    executable(&output).ok_or_else(|| format!("cargo did not say where it put {bin}"))
+}
+
+fn executable(cargo: &Output) -> Option<PathBuf> {
+    String::from_utf8_lossy(&cargo.stdout)
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter_map(|message| Some(PathBuf::from(message.get("executable")?.as_str()?)))
+        .next_back()
+}
+
+/// `sondec build SCRIPT -o OBJECT --btf BTF`; the failure is what the compiler said.
+pub fn build(script: &Path, object: &Path, btf: &Path) -> Result<(), Failure> {
+    let output = Command::new(sondec()?)
+        .arg("build")
+        .arg(script)
+        .arg("-o")
+        .arg(object)
+        .arg("--btf")
+        .arg(btf)
+        .output()
+        .map_err(|e| format!("sondec: {e}"))?;
+    if output.status.success() && object.exists() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(format!("sondec refused {} ({}):\n{said}", script.display(), output.status))
+}
