@@ -166,13 +166,15 @@ pub enum CoreError {
         bit_offset: u64,
     },
     /// The target has several types of the name, which disagree.
-    #[error("`{spec}` is ambiguous on the target: {first} or {second}")]
+    #[error("`{spec}` is ambiguous on the target: {what} {first} or {second}")]
     Ambiguous {
         /// The local spec.
         spec: String,
-        /// Value by the first candidate.
+        /// In what they disagree.
+        what: &'static str,
+        /// By the first candidate.
         first: u64,
-        /// Value by another.
+        /// By another.
         second: u64,
     },
 }

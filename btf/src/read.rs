@@ -192,11 +192,12 @@ impl Btf {
         Some((btf, record))
     }
 
-    /// Own records in order, with their ids.
-    pub(crate) fn records(&self) -> impl Iterator<Item = (TypeId, Record<'_>)> {
+    /// Own records in order with their ids, from the one at `start` in [`Btf::ids`].
+    pub(crate) fn records_from(&self, start: usize) -> impl Iterator<Item = (TypeId, Record<'_>)> {
         let types = self.own_types();
         self.ids()
             .zip(&self.type_offs)
+            .skip(start)
             .filter_map(move |(id, &off)| Some((id, Record::at(types, usize::try_from(off).ok()?)?)))
     }
 
@@ -547,5 +548,170 @@ impl<'a> Checker<'a> {
 impl Btf {
     fn strings_are_ascii(&self) -> bool {
         self.own_strings().is_ascii() && self.base.as_ref().is_none_or(|base| base.strings_are_ascii())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::{Btf, Builder, Enumerator, Error, IntEncoding, Kind, Linkage, Member, StrOff, Type, TypeId};
+
+    /// `int`, and a struct that points to itself.
+    fn sample() -> Result<Vec<u8>, Error> {
+        let mut b = Builder::new();
+        let int = b.add_int("int", 4, IntEncoding { signed: true, ..Default::default() });
+        let list = b.reserve_struct("list");
+        let next = b.add_ptr(list);
+        let members = [
+            Member { name: "next", ty: next, bit_offset: 0, bitfield_bits: None },
+            Member { name: "flags", ty: int, bit_offset: 64, bitfield_bits: Some(3) },
+        ];
+        b.set_struct(list, "list", 16, &members);
+        b.finish()
+    }
+
+    fn with_word(bytes: &[u8], at: usize, word: u32) -> Vec<u8> {
+        let mut bytes = bytes.to_vec();
+        bytes.get_mut(at..at + 4).expect("inside the sample").copy_from_slice(&word.to_le_bytes());
+        bytes
+    }
+
+    #[test]
+    fn views_show_what_was_built() -> Result<(), Error> {
+        let btf = Btf::from_vec(sample()?)?;
+        assert_eq!(btf.ids().map(|id| id.0).collect::<Vec<_>>(), [1, 2, 3]);
+        let Type::Struct(list) = btf.ty(TypeId(2))? else { panic!("2 is a struct") };
+        let members: Vec<_> =
+            list.members().map(|m| (m.name, m.ty.0, m.bit_offset, m.bitfield_bits)).collect();
+        assert_eq!(members, [("next", 3, 0, None), ("flags", 1, 64, Some(3))]);
+        assert_eq!(list.member(2), None);
+        assert!(matches!(btf.ty(TypeId(3))?, Type::Ptr(TypeId(2))));
+        assert!(matches!(btf.ty(TypeId::VOID)?, Type::Void));
+        assert_eq!(btf.ty(TypeId(4)).map(|_| ()), Err(Error::NoType(TypeId(4))));
+        Ok(())
+    }
+
+    #[test]
+    fn enums_of_both_widths() -> Result<(), Error> {
+        let minus_one = Enumerator { name: "A", value: u64::MAX };
+        let table = [
+            (4, true, false, minus_one.value),
+            (4, false, false, u64::from(u32::MAX)),
+            (8, true, true, minus_one.value),
+            (8, false, true, minus_one.value),
+        ];
+        for (size, signed, wide, expected) in table {
+            let mut b = Builder::new();
+            if wide {
+                b.add_enum64("e", size, signed, &[minus_one]);
+            } else {
+                b.add_enum("e", size, signed, &[minus_one]);
+            }
+            let btf = Btf::from_vec(b.finish()?)?;
+            let Type::Enum(e) = btf.ty(TypeId(1))? else { panic!("not an enum") };
+            assert_eq!((e.size(), e.signed(), e.is_enum64()), (size, signed, wide));
+            assert_eq!(e.values().map(|v| (v.name, v.value)).collect::<Vec<_>>(), [("A", expected)]);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_longer_header_is_skipped_not_read() -> Result<(), Error> {
+        let old = sample()?;
+        let (header, body) = old.split_at(24);
+        let new = [&with_word(header, 4, 32), [0xff; 8].as_slice(), body, b"layout"].concat();
+        assert_eq!(Btf::from_vec(new)?.len(), 3);
+        Ok(())
+    }
+
+    #[test]
+    fn broken_files_say_what_is_broken() -> Result<(), Error> {
+        let good = sample()?;
+        let type_len = good.len() - 24 - 21;
+        let cases: Vec<(Vec<u8>, Error)> = vec![
+            (vec![], Error::ShortHeader { need: 24, have: 0 }),
+            (good[..23].to_vec(), Error::ShortHeader { need: 24, have: 23 }),
+            (with_word(&good, 0, 0x0001_9feb), Error::BigEndian),
+            (with_word(&good, 0, 0x0001_1234), Error::Magic(0x1234)),
+            (with_word(&good, 0, 0x0002_eb9f), Error::Version(2)),
+            (with_word(&good, 4, 20), Error::ShortHeader { need: 24, have: good.len() as u64 }),
+            (with_word(&good, 4, 4000), Error::ShortHeader { need: 4000, have: good.len() as u64 }),
+            (with_word(&good, 20, 0), Error::Strings("is empty")),
+            (with_word(&good, 20, 20), Error::Strings("does not end in NUL")),
+            (
+                with_word(&with_word(&good, 16, type_len as u32 + 1), 20, 20),
+                Error::Strings("does not start with NUL"),
+            ),
+            (with_word(&good, 12, type_len as u32 - 1), Error::CutType(TypeId(3))),
+            (with_word(&good, 24, 21), Error::Name(StrOff(21))),
+            (with_word(&good, 28, 31 << 24), Error::Kind { id: TypeId(1), kind: 31 }),
+            (
+                with_word(&good, good.len() - 21 - 4, 9),
+                Error::Field { id: TypeId(3), field: "type id", value: 9 },
+            ),
+        ];
+        for (bytes, expected) in cases {
+            assert_eq!(Btf::from_vec(bytes).map(|_| ()), Err(expected));
+        }
+        let outside = Btf::from_vec(with_word(&good, 12, 1 << 31));
+        assert!(matches!(outside, Err(Error::Section { section: "type", .. })));
+        Ok(())
+    }
+
+    #[test]
+    fn split_ids_and_strings_continue_the_base() -> Result<(), Error> {
+        let base = Arc::new(Btf::from_vec(sample()?)?);
+        let mut b = Builder::split(Arc::clone(&base));
+        let list = base.find("list", Kind::Struct).next().expect("the sample has it");
+        let ptr = b.add_ptr(list);
+        let own = b.add_var("head", ptr, Linkage::Global);
+        let split = Btf::parse_split(Arc::new(b.finish()?), Arc::clone(&base))?;
+        assert_eq!((split.first_id(), ptr, own), (TypeId(4), TypeId(4), TypeId(5)));
+        assert_eq!(split.decl(own, ""), "struct list *head");
+        assert_eq!(split.ty(TypeId(1))?.name(), "int");
+        assert_eq!(split.size_of(own), Ok(8));
+        Ok(())
+    }
+
+    #[test]
+    fn a_module_without_types_and_strings_is_empty_only_as_split() -> Result<(), Error> {
+        let empty: Vec<u8> = [0x0001_eb9f_u32, 24, 0, 0, 0, 0].iter().flat_map(|w| w.to_le_bytes()).collect();
+        assert_eq!(Btf::from_vec(empty.clone()).map(|_| ()), Err(Error::Strings("is empty")));
+        let base = Arc::new(Btf::from_vec(sample()?)?);
+        assert!(Btf::parse_split(Arc::new(empty), base)?.is_empty());
+        Ok(())
+    }
+
+    #[test]
+    fn loops_of_modifiers_end() -> Result<(), Error> {
+        let mut b = Builder::new();
+        b.add_const(TypeId(2));
+        b.add_typedef("t", TypeId(1));
+        b.add_array(TypeId(3), TypeId(3), 2);
+        let btf = Btf::from_vec(b.finish()?)?;
+        assert_eq!(btf.skip_mods(TypeId(1)), Ok(TypeId(2)));
+        assert_eq!(btf.resolve(TypeId(1)), Err(Error::TooDeep(TypeId(1))));
+        assert_eq!(btf.size_of(TypeId(3)), Err(Error::TooDeep(TypeId(3))));
+        assert_eq!(btf.align_of(TypeId(3)), Err(Error::TooDeep(TypeId(3))));
+        Ok(())
+    }
+
+    #[test]
+    fn an_as_ref_that_changes_its_mind_gives_no_panic() -> Result<(), Error> {
+        struct Fickle(Vec<u8>, std::sync::atomic::AtomicUsize);
+        impl AsRef<[u8]> for Fickle {
+            fn as_ref(&self) -> &[u8] {
+                let calls = self.1.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                if calls < 20 { &self.0 } else { &[] }
+            }
+        }
+        // Truncated at some point during or after the parse; either way an error or empty views.
+        if let Ok(btf) = Btf::parse(Arc::new(Fickle(sample()?, 0.into()))) {
+            for id in btf.ids() {
+                let _ = btf.ty(id).map(|ty| ty.composite().map(|c| c.members().count()));
+            }
+        }
+        Ok(())
     }
 }

@@ -5,12 +5,15 @@
 //! Ensures  the same strings added in the same order give the same bytes
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use crate::StrOff;
+use crate::{Btf, StrOff};
 
 /// A string section under construction.
 #[derive(Debug, Clone)]
 pub(crate) struct StringTable {
+    /// Of a split BTF, the file whose strings come first and are used again.
+    base: Option<Arc<Btf>>,
     bytes: Vec<u8>,
     offsets: HashMap<String, StrOff>,
 }
@@ -18,7 +21,12 @@ pub(crate) struct StringTable {
 impl StringTable {
     /// A table with only the empty string, which must be at offset 0 (`btf.rst`, "String Section").
     pub(crate) fn new() -> Self {
-        Self { bytes: vec![0], offsets: HashMap::from([(String::new(), StrOff(0))]) }
+        Self { base: None, bytes: vec![0], offsets: HashMap::from([(String::new(), StrOff(0))]) }
+    }
+
+    /// A table whose strings follow those of a base, the empty one included.
+    pub(crate) fn following(base: Arc<Btf>) -> Self {
+        Self { base: Some(base), bytes: Vec::new(), ..Self::new() }
     }
 
     /// The offset of `text`, added if it is new. A NUL cannot be stored: the text ends before it.
@@ -27,10 +35,13 @@ impl StringTable {
         if let Some(&off) = self.offsets.get(text) {
             return off;
         }
-        // Sections beyond 4 GiB fail in `Builder::finish`'s limit test; until then offsets saturate.
-        let off = StrOff(u32::try_from(self.bytes.len()).unwrap_or(u32::MAX));
-        self.bytes.extend_from_slice(text.as_bytes());
-        self.bytes.push(0);
+        let off = self.base.as_ref().and_then(|base| base.string_off(text)).unwrap_or_else(|| {
+            // Sections beyond 4 GiB fail in `Builder::finish`'s limit test; until then offsets saturate.
+            let at = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
+            self.bytes.extend_from_slice(text.as_bytes());
+            self.bytes.push(0);
+            StrOff(self.base.as_ref().map_or(0, |base| base.end_str()).saturating_add(at))
+        });
         self.offsets.insert(text.to_owned(), off);
         off
     }

@@ -11,9 +11,10 @@
 //! section 4) are the caller's to keep.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::strtab::StringTable;
-use crate::{Enumerator, Error, IntEncoding, Kind, Linkage, Member, Param, SecVar, StrOff, TypeId};
+use crate::{Btf, Enumerator, Error, IntEncoding, Kind, Linkage, Member, Param, SecVar, StrOff, TypeId};
 
 /// `BTF_MAX_VLEN`: members, values, parameters or variables of one type.
 const VLEN_MAX: usize = 0xffff;
@@ -25,7 +26,8 @@ const STRING_BYTES_MAX: usize = 0xff_ffff;
 #[derive(Debug, Clone)]
 pub struct Builder {
     strings: StringTable,
-    /// Encoded type of id `index + 1`.
+    first_id: u32,
+    /// Encoded type of id `first_id + index`.
     types: Vec<Vec<u8>>,
     by_shape: HashMap<Vec<u8>, TypeId>,
     overstepped: Option<Error>,
@@ -57,7 +59,19 @@ impl Encoder {
 impl Builder {
     /// An empty BTF: only `void` and the empty string.
     pub fn new() -> Self {
-        Self { strings: StringTable::new(), types: Vec::new(), by_shape: HashMap::new(), overstepped: None }
+        Self {
+            strings: StringTable::new(),
+            first_id: 1,
+            types: Vec::new(),
+            by_shape: HashMap::new(),
+            overstepped: None,
+        }
+    }
+
+    /// An empty split BTF: ids and strings continue those of `base`, whose ids may be used and whose
+    /// strings are. Types are not looked for in the base.
+    pub fn split(base: Arc<Btf>) -> Self {
+        Self { first_id: base.end_id(), strings: StringTable::following(base), ..Self::new() }
     }
 
     /// Offset of a string, added if new. `.BTF.ext` uses it for file names, source lines, section
@@ -89,8 +103,9 @@ impl Builder {
 
     /// Adds a type that is a symbol: always a new id.
     fn push(&mut self, encoded: Vec<u8>) -> TypeId {
+        let index = u32::try_from(self.types.len()).unwrap_or(u32::MAX);
         self.types.push(encoded);
-        TypeId(u32::try_from(self.types.len()).unwrap_or(u32::MAX))
+        TypeId(self.first_id.saturating_add(index))
     }
 
     /// Adds a type that is a shape: an equal one is used again.
@@ -183,8 +198,9 @@ impl Builder {
     }
 
     fn set(&mut self, id: TypeId, Encoder(encoded): Encoder) {
-        let index = usize::try_from(id.0).unwrap_or(usize::MAX).wrapping_sub(1);
-        let slot = self.types.get_mut(index).expect("reserved ids come from the same builder");
+        let index = id.0.checked_sub(self.first_id).and_then(|index| usize::try_from(index).ok());
+        let slot = index.and_then(|index| self.types.get_mut(index));
+        let slot = slot.expect("reserved ids come from the same builder");
         *slot = encoded;
     }
 
@@ -330,4 +346,70 @@ pub(crate) fn file<'a>(
     types.for_each(|bytes| out.extend_from_slice(bytes));
     out.extend_from_slice(strings);
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Btf, Builder, Error, IntEncoding, Linkage, Member, SecVar, Type, TypeId};
+
+    #[test]
+    fn equal_shapes_share_an_id_and_symbols_do_not() {
+        let mut b = Builder::new();
+        let int = b.add_int("int", 4, IntEncoding::default());
+        let ptr = b.add_ptr(int);
+        assert_eq!(b.add_int("int", 4, IntEncoding::default()), int);
+        assert_eq!(b.add_ptr(int), ptr);
+        assert_ne!(b.add_const(int), ptr);
+        assert_ne!(b.add_typedef("a", int), b.add_typedef("b", int));
+        let field = Member { name: "a", ty: int, bit_offset: 0, bitfield_bits: None };
+        assert_eq!(b.add_struct("", 4, &[field]), b.add_struct("", 4, &[field]));
+        assert_ne!(b.add_struct("", 4, &[field]), b.add_union("", 4, &[field]));
+        let var = b.add_var("v", int, Linkage::Global);
+        assert_ne!(b.add_var("v", int, Linkage::Global), var);
+    }
+
+    #[test]
+    fn the_bytes_are_those_of_the_format() -> Result<(), Error> {
+        let mut b = Builder::new();
+        let int = b.add_int("int", 4, IntEncoding { signed: true, ..Default::default() });
+        let var = b.add_var("v", int, Linkage::Global);
+        b.add_datasec(".bss", 4, &[SecVar { ty: var, offset: 0, size: 4 }]);
+        let header: [u32; 6] = [0x0001_eb9f, 24, 0, 56, 56, 12];
+        let int: [u32; 4] = [1, 1 << 24, 4, 1 << 24 | 32];
+        let var: [u32; 4] = [5, 14 << 24, 1, 1];
+        let bss: [u32; 6] = [7, 15 << 24 | 1, 4, 2, 0, 4];
+        let words = [header.as_slice(), &int, &var, &bss].concat();
+        let mut expected: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        expected.extend(b"\0int\0v\0.bss\0");
+        assert_eq!(b.finish()?, expected);
+        Ok(())
+    }
+
+    #[test]
+    fn a_struct_never_set_is_a_forward_declaration() -> Result<(), Error> {
+        let mut b = Builder::new();
+        b.reserve_struct("s");
+        b.reserve_union("u");
+        let btf = Btf::from_vec(b.finish()?)?;
+        assert!(matches!(btf.ty(TypeId(1))?, Type::Fwd { name: "s", is_union: false }));
+        assert!(matches!(btf.ty(TypeId(2))?, Type::Fwd { name: "u", is_union: true }));
+        Ok(())
+    }
+
+    #[test]
+    fn limits_are_reported_at_the_end() {
+        let member =
+            |bits, width| Member { name: "m", ty: TypeId(0), bit_offset: bits, bitfield_bits: width };
+        let finish = |build: &dyn Fn(&mut Builder) -> TypeId| {
+            let mut b = Builder::new();
+            build(&mut b);
+            b.finish()
+        };
+        let many = finish(&|b| b.add_struct("s", 1, &vec![member(0, None); 0x1_0000]));
+        assert_eq!(many, Err(Error::TooMany("members in a struct")));
+        let far = finish(&|b| b.add_struct("s", 1, &[member(0, Some(1)), member(1 << 24, None)]));
+        assert_eq!(far, Err(Error::TooMany("bits in a struct with bit-fields")));
+        let wide = finish(&|b| b.add_int("i", 32, IntEncoding::default()));
+        assert_eq!(wide, Err(Error::TooMany("bytes in an integer")));
+    }
 }
