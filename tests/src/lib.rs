@@ -6,6 +6,7 @@
 //! [`pattern`] compare. The tests themselves are in `tests/tests/`.
 
 pub mod case;
+pub mod image;
 pub mod job;
 pub mod kernel_btf;
 pub mod lab;

@@ -1,9 +1,10 @@
 //! Builds what is under test: the programs from the tree, and objects from scripts.
 
 use crate::{Failure, lab};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
 /// Guest programs are linked statically for this target: the guest's root then owes them nothing.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
@@ -70,4 +71,31 @@ pub fn build(script: &Path, object: &Path, btf: &Path) -> Result<(), Failure> {
     }
     let said = String::from_utf8_lossy(&output.stderr);
     Err(format!("sondec refused {} ({}):\n{said}", script.display(), output.status))
+}
+
+/// An object's path, or what the compiler said.
+pub type Built = Result<PathBuf, Failure>;
+
+/// Builds scripts given by name into `dir`, on as many threads as there are processors.
+pub fn build_many(
+    scripts: Vec<(String, PathBuf)>,
+    dir: &Path,
+    btf: &Path,
+) -> Result<BTreeMap<String, Built>, Failure> {
+    sondec()?;
+    let todo = Mutex::new(scripts);
+    let done = Mutex::new(BTreeMap::new());
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let Some((name, script)) = { todo.lock().expect("no holder panics").pop() } {
+                    let object = dir.join(format!("{}.bpf.o", name.replace('/', "-")));
+                    let built = build(&script, &object, btf).map(|()| object);
+                    done.lock().expect("no holder panics").insert(name, built);
+                }
+            });
+        }
+    });
+    Ok(done.into_inner().expect("no holder panics"))
 }

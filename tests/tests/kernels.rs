@@ -5,12 +5,13 @@
 //! `SONDE_BLESS=1` writes them.
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use tests::case::{self, Case};
 use tests::job::Job;
+use tests::objects::Built;
 use tests::vm::{self, Batch, GUEST_SHARE};
 use tests::{Failure, kernel_btf, lab, objects, oracle, pattern, verdict};
 
@@ -105,7 +106,7 @@ fn oracle_kernel(case: &Case) -> &str {
 struct Plan {
     mode: Mode,
     batches: BTreeMap<String, Arc<Batch>>,
-    objects: BTreeMap<String, Result<PathBuf, Failure>>,
+    objects: BTreeMap<String, Built>,
 }
 
 impl Plan {
@@ -194,29 +195,13 @@ fn job_id(case: &Case, tracer: &str) -> String {
     format!("{}.{tracer}", case.name.replace('/', "-"))
 }
 
-/// Builds the object of every selected case once, on as many threads as there are processors.
-fn build_all(selected: &[Run], dir: &Path) -> Result<BTreeMap<String, Result<PathBuf, Failure>>, Failure> {
+/// Builds the object of every selected case once.
+fn build_all(selected: &[Run], dir: &Path) -> Result<BTreeMap<String, Built>, Failure> {
     let cases: BTreeMap<&str, &Case> = selected.iter().map(|r| (r.case.name.as_str(), &*r.case)).collect();
-    let mut modules: Vec<&str> = cases.values().flat_map(|c| c.modules.iter().map(String::as_str)).collect();
-    modules.sort_unstable();
-    modules.dedup();
-    let btf = kernel_btf::directory(lab::BUILD_KERNEL, &modules)?;
-    objects::sondec()?;
-    let todo: Mutex<Vec<&Case>> = Mutex::new(cases.into_values().collect());
-    let done = Mutex::new(BTreeMap::new());
-    let threads = std::thread::available_parallelism().map_or(2, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                while let Some(case) = { todo.lock().expect("no holder panics").pop() } {
-                    let object = dir.join(format!("{}.bpf.o", case.name.replace('/', "-")));
-                    let built = objects::build(&case.script, &object, &btf).map(|()| object);
-                    done.lock().expect("no holder panics").insert(case.name.clone(), built);
-                }
-            });
-        }
-    });
-    Ok(done.into_inner().expect("no holder panics"))
+    let modules: BTreeSet<&str> = cases.values().flat_map(|c| c.modules.iter().map(String::as_str)).collect();
+    let btf = kernel_btf::directory(lab::BUILD_KERNEL, &modules.into_iter().collect::<Vec<_>>())?;
+    let scripts = cases.values().map(|c| (c.name.clone(), c.script.clone())).collect();
+    objects::build_many(scripts, dir, &btf)
 }
 
 fn sonde_job(case: &Case, batch: &Batch, object: &Path) -> Result<Job, Failure> {
