@@ -33,7 +33,9 @@ pub enum Error {
     #[error("manifest cannot be read")]
     Json(#[source] serde_json::Error),
     /// Of another version.
-    #[error("manifest has version {0}, this program reads version {VERSION}: use the loader of the compiler's release")]
+    #[error(
+        "manifest has version {0}, this program reads version {VERSION}: use the loader of the compiler's release"
+    )]
     Version(u32),
     /// Well-formed but wrong.
     #[error("manifest {entry}: {what}")]
@@ -129,7 +131,9 @@ impl Manifest {
             Event::Join { stride, offset, .. } if *stride == 0 || *stride > 4096 || *offset > 4096 => {
                 Err("join record out of bounds".into())
             }
-            Event::Join { .. } | Event::Time { .. } | Event::Exit { .. } | Event::RuntimeError { .. } => Ok(()),
+            Event::Join { .. } | Event::Time { .. } | Event::Exit { .. } | Event::RuntimeError { .. } => {
+                Ok(())
+            }
         }
     }
 
