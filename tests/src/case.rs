@@ -8,7 +8,7 @@
 //! | `modules` | kernel modules loaded before |
 //! | `script` | take the script from the reference tracer's Debian package instead of this file |
 //! | `before`, `trigger`, `after` | shell text before the tracer starts, once attached, and after; may repeat |
-//! | `linger` | milliseconds between the trigger and SIGINT |
+//! | `linger` | milliseconds between the trigger and the SIGINT that ends the tracer |
 //! | `args`, `params` | options of the tracer, and the script's own parameters |
 //! | `exit` | the tracer's exit status, default 0 |
 //! | `oracle` | `bpftrace`: the reference tracer runs the same in the same guest |
@@ -16,11 +16,15 @@
 //! | `keep` | compare only lines containing this; may repeat |
 //! | `opens-btf` | the BTF files the loader opens, seen by strace, all of them |
 //!
-//! Any other `//!` line is prose. What must come out is in `NAME.out` and `NAME.err` (see
+//! A script that calls `exit(` is left to end by itself: the reference tracer forgets pending events when
+//! SIGINT and `exit` meet. Any other `//!` line is prose. What must come out is in `NAME.out` and `NAME.err` (see
 //! [`crate::pattern`]); without `NAME.out` there must be an oracle.
 
 use crate::{Failure, lab, tree};
 use std::path::{Path, PathBuf};
+
+/// Long enough for a tracer that polls its buffers every 100 ms, on a busy machine.
+const LINGER_MS: u64 = 500;
 
 /// How two outputs are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +50,7 @@ pub struct Case {
     pub before: String,
     pub trigger: String,
     pub after: String,
-    pub linger_ms: u64,
+    pub interrupt_after_ms: Option<u64>,
     pub args: Vec<String>,
     pub params: Vec<String>,
     pub exit: i32,
@@ -69,14 +73,18 @@ impl Case {
 
 /// All cases, by name.
 pub fn load_all() -> Result<Vec<Case>, Failure> {
-    let dir = lab::tree().join("tests/cases");
-    tree::files(&dir, "bt").iter().map(|file| load(&dir, file)).collect()
+    tree::files(&dir(), "bt").iter().map(|file| load(file)).collect()
 }
 
-fn load(dir: &Path, file: &Path) -> Result<Case, Failure> {
+fn dir() -> PathBuf {
+    lab::tree().join("tests/cases")
+}
+
+/// The case of one file; outside `tests/cases` its name is its path.
+pub fn load(file: &Path) -> Result<Case, Failure> {
     let failed = |e: String| format!("{}: {e}", file.display());
     let text = std::fs::read_to_string(file).map_err(|e| failed(e.to_string()))?;
-    let name = file.strip_prefix(dir).unwrap_or(file).with_extension("");
+    let name = file.strip_prefix(dir()).unwrap_or(file).with_extension("");
     let beside = |extension: &str| std::fs::read_to_string(file.with_extension(extension)).ok();
     let mut case = Case {
         name: name.to_string_lossy().into_owned(),
@@ -87,7 +95,7 @@ fn load(dir: &Path, file: &Path) -> Result<Case, Failure> {
         before: String::new(),
         trigger: String::new(),
         after: String::new(),
-        linger_ms: 0,
+        interrupt_after_ms: (!text.contains("exit(")).then_some(LINGER_MS),
         args: Vec::new(),
         params: Vec::new(),
         exit: 0,
@@ -115,7 +123,7 @@ fn set(case: &mut Case, key: &str, value: &str) -> Result<(), Failure> {
         "before" => add_line(&mut case.before, value),
         "trigger" => add_line(&mut case.trigger, value),
         "after" => add_line(&mut case.after, value),
-        "linger" => case.linger_ms = number()?,
+        "linger" => case.interrupt_after_ms = Some(number()?),
         "args" => case.args = words(value),
         "params" => case.params = words(value),
         "exit" => case.exit = number()? as i32,

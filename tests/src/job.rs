@@ -19,10 +19,10 @@ pub struct Job {
     pub trigger: String,
     /// Shell text run after the command has ended.
     pub after: String,
-    /// The command announces its attachment and is ended by SIGINT after the trigger.
+    /// The command announces its attachment.
     pub is_tracer: bool,
-    /// SIGINT is held back this long after the trigger, for scripts that act on a timer.
-    pub linger_ms: u64,
+    /// A tracer is ended by SIGINT this long after the trigger; `None`: it ends by itself.
+    pub interrupt_after_ms: Option<u64>,
     /// Seconds until the command is killed and the job counts as timed out.
     pub limit_s: u64,
 }

@@ -34,11 +34,14 @@ fn built(variable: &str, package: &str, bin: &str, static_profile: Option<&str>)
         return Ok(path.into());
     }
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(lab::tree()).args(["build", "--quiet", "--package", package, "--bin", bin]);
+    cargo.current_dir(lab::tree()).args(["build", "--quiet", "--bin", bin]);
     cargo.args(["--message-format", "json-render-diagnostics"]);
     if let Some(profile) = static_profile {
-        cargo.args(["--target", TARGET, "--profile", profile]);
+        cargo.args(["--package", package, "--target", TARGET, "--profile", profile]);
         cargo.env("RUSTFLAGS", "-Ctarget-feature=+crt-static");
+    } else {
+        // With the features of the whole workspace: what `cargo test --workspace` has built already.
+        cargo.arg("--workspace");
     }
     let output = cargo.output().map_err(|e| format!("cargo: {e}"))?;
     if !output.status.success() {

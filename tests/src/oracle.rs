@@ -22,7 +22,7 @@ pub struct Slot {
 pub fn slot(case: &Case, kernel: &str) -> Result<Slot, Failure> {
     let mut hash = DefaultHasher::new();
     std::fs::read(&case.script).map_err(|e| format!("{}: {e}", case.script.display()))?.hash(&mut hash);
-    (&case.before, &case.trigger, &case.after, case.linger_ms).hash(&mut hash);
+    (&case.before, &case.trigger, &case.after, case.interrupt_after_ms).hash(&mut hash);
     (&case.args, &case.params, &case.modules).hash(&mut hash);
     (lab::release(kernel)?, lab::oracle_version()?).hash(&mut hash);
     let key = format!("{}-{kernel}-{:016x}", case.name.replace('/', "-"), hash.finish());

@@ -52,7 +52,7 @@ fn trials(args: &Arguments) -> Result<Vec<Trial>, Failure> {
     if !args.list {
         lab::set_up()?;
     }
-    let scripts: Vec<_> = scripts()?;
+    let scripts = scripts()?;
     let selected: Vec<(String, &Reader, String)> = scripts
         .keys()
         .flat_map(|script| READERS.iter().map(move |r| (format!("{}::{script}", r.name), r, script.clone())))

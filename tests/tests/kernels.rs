@@ -243,7 +243,7 @@ fn base_job(case: &Case, limit_s: u64) -> Job {
         trigger: case.trigger.clone(),
         after: case.after.clone(),
         is_tracer: true,
-        linger_ms: case.linger_ms,
+        interrupt_after_ms: case.interrupt_after_ms,
         limit_s,
         ..Job::default()
     }

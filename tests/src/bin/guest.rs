@@ -89,8 +89,10 @@ fn follow(
             Ok(Event::Attached(at)) => {
                 outcome.attached_ns = Some((at - start).as_nanos() as u64);
                 outcome.trigger_status = shell(&job.trigger, outcome)?;
-                std::thread::sleep(Duration::from_millis(job.linger_ms));
-                signal(pid, libc::SIGINT);
+                if let Some(ms) = job.interrupt_after_ms {
+                    std::thread::sleep(Duration::from_millis(ms));
+                    signal(pid, libc::SIGINT);
+                }
             }
             Ok(Event::Exited { at, status, rss_kib_max }) => {
                 outcome.wall_ns = (at - start).as_nanos() as u64;
