@@ -17,6 +17,8 @@
 mod compat;
 mod matching;
 mod patch;
+#[cfg(test)]
+pub(crate) mod sample;
 mod value;
 
 use std::fmt;
@@ -340,4 +342,226 @@ pub fn essential_name(name: &str) -> &str {
             && bytes.get(at + 3) != Some(&b'_')
     });
     cut.and_then(|at| name.get(..at)).unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sample::sample;
+    use super::{CoreError, RelocKind, Spec, essential_name, find_candidates, resolve};
+    use crate::{Btf, KindSet, TypeId};
+
+    const LOCAL: &str = "
+        struct in 12: x int 0, y u32 32, arr u16[2] 64
+        union .u 8: a u64 0, b u8 0
+        struct task 64: pid int 0, .u 64, in in 128, low u32 224:3, high u32 227:7, tail u8[0] 512
+        enum state 4: IDLE=1, BUSY=-1
+    ";
+
+    fn spec<'a>(btf: &'a Btf, root: &str, access: &str, kind: RelocKind) -> Result<Spec<'a>, CoreError> {
+        let root = btf.find(root, KindSet::ALL).next().unwrap_or(TypeId(u32::MAX));
+        Spec::parse(btf, root, access, kind)
+    }
+
+    #[test]
+    fn access_paths_are_followed() -> Result<(), CoreError> {
+        let btf = sample(LOCAL)?;
+        let check = |root: &str, access: &str, expected: Result<&str, &str>| {
+            let found = spec(&btf, root, access, RelocKind::FieldByteOffset);
+            let found = found.map(|spec| format!("{spec} @ {}", spec.bit_offset())).map_err(|e| match e {
+                CoreError::Access { what, .. } => what.to_owned(),
+                other => other.to_string(),
+            });
+            assert_eq!(found.as_deref().map_err(String::as_str), expected, "{root} {access}");
+        };
+        check("task", "0", Ok("struct task @ 0"));
+        check("task", "2", Ok("struct task[2] @ 1024"));
+        check("task", "0:0", Ok("struct task.pid @ 0"));
+        check("task", "0:1:1", Ok("struct task.b @ 64"));
+        check("task", "0:2:2:1", Ok("struct task.in.arr[1] @ 208"));
+        check("task", "0:4", Ok("struct task.high @ 227"));
+        check("task", "0:5:9", Ok("struct task.tail[9] @ 584"));
+        check("task", "0:2:2:2", Err("leaves its type"));
+        check("task", "0:6", Err("leaves its type"));
+        check("task", "0:0:0", Err("leaves its type"));
+        check("task", "", Err("is not numbers and colons"));
+        check("task", "0:", Err("is not numbers and colons"));
+        check("task", "0:-1", Err("is not numbers and colons"));
+        check("task", &["0"; 65].join(":"), Err("has more than 64 steps"));
+        check("state", "0", Ok("enum state @ 0"));
+        let name = spec(&btf, "state", "1", RelocKind::EnumvalValue)?;
+        assert_eq!((name.to_string().as_str(), name.local_value()), ("enum state::BUSY", Ok(u64::MAX)));
+        assert!(spec(&btf, "state", "2", RelocKind::EnumvalValue).is_err());
+        assert!(spec(&btf, "task", "0", RelocKind::EnumvalValue).is_err());
+        assert!(spec(&btf, "task", "0:0", RelocKind::TypeSize).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn flavours_are_cut_where_libbpf_cuts_them() {
+        let table = [
+            ("a___b", "a"),
+            ("a___b___c", "a___b"),
+            ("a___", "a___"),
+            ("___b", "___b"),
+            ("a____b", "a____b"),
+            ("a___b____c", "a"),
+            ("", ""),
+        ];
+        for (name, expected) in table {
+            assert_eq!(essential_name(name), expected, "{name}");
+        }
+    }
+
+    /// Resolves against the target and tells the decision in words.
+    fn decide(
+        local: &str,
+        root: &str,
+        access: &str,
+        kind: RelocKind,
+        target: &str,
+    ) -> Result<String, CoreError> {
+        let (local, target) = (sample(local)?, sample(target)?);
+        let spec = spec(&local, root, access, kind)?;
+        let found = resolve(&spec, &find_candidates(&spec, &[&target])?)?.outcome;
+        let mut text = format!("{} -> {}", found.local, found.value);
+        if found.poison {
+            text = format!("{} poison", found.local);
+        }
+        match found.mem_size {
+            super::MemSize::Keep => {}
+            super::MemSize::Change { from, to } => text += &format!(" size {from} -> {to}"),
+            super::MemSize::Incompatible => text += " size incompatible",
+        }
+        Ok(text + if found.validate { "" } else { " unchecked" })
+    }
+
+    fn check(root: &str, access: &str, kind: RelocKind, target: &str, expected: &str) {
+        let found = decide(LOCAL, root, access, kind, target).unwrap_or_else(|error| error.to_string());
+        assert_eq!(found, expected, "{root} {access} {}", kind.name());
+    }
+
+    #[test]
+    fn fields_are_found_by_name() {
+        use RelocKind::{FieldByteOffset as Offset, FieldByteSize as Size, FieldExists as Exists};
+        check("task", "0:0", Offset, "struct task 16: x u64 0, pid int 64", "0 -> 8");
+        check("task", "0:0", Offset, "struct task___v2 16: x u64 0, pid int 64", "0 -> 8");
+        check("task", "0:0", Offset, "struct task 8: x u64 0", "0 poison");
+        check("task", "0:0", Exists, "struct task 8: x u64 0", "1 -> 0");
+        check("task", "0:0", Exists, LOCAL, "1 -> 1");
+        check("task", "0:0", Exists, "fwd task", "1 -> 0");
+        check("task", "0:0", Exists, "struct other 8: pid int 0", "1 -> 0");
+        // Out of an anonymous union, and into two nested ones.
+        check("task", "0:1:1", Offset, "struct task 8: b u8 24", "8 -> 3");
+        let nested = "struct .i 4: b u8 16
+                      union .o 4: .i 0
+                      struct task 8: .o 32";
+        check("task", "0:1:1", Offset, nested, "8 -> 6");
+        // The first member of the name decides, even if it cannot be read as the local one.
+        check("task", "0:0", Exists, "struct task 8: pid * 0", "1 -> 0");
+        check("task", "0:0", Size, "struct task 8: pid u64 0", "4 -> 8");
+        // Typedefs and array elements.
+        let element = "struct in 16: arr u16[4] 32
+                       typedef in_t in
+                       struct task 64: in in_t 64";
+        check("task", "0:2:2:1", Offset, element, "26 -> 14");
+        let short = "struct in 16: arr u16[1] 32
+                     struct task 64: in in 64";
+        check("task", "0:2:2:1", Offset, short, "26 poison");
+        check("task", "0:5:9", Offset, "struct task 64: tail u8[0] 8", "73 -> 10");
+        check("task", "0:5:9", Offset, "struct task 64: tail u8[4] 8", "73 poison");
+        check(
+            "task",
+            "0:2:2:1",
+            RelocKind::FieldSigned,
+            LOCAL,
+            "relocation `signed` cannot be applied to an array element",
+        );
+    }
+
+    #[test]
+    fn sizes_of_loads_follow_only_unsigned_fields() {
+        use RelocKind::FieldByteOffset as Offset;
+        let narrow = "union .u 8: a u32 32
+                      struct task 64: .u 0";
+        check("task", "0:1:0", Offset, narrow, "8 -> 4 size 8 -> 4");
+        check("task", "0:0", Offset, "struct task 8: pid u64 0", "0 -> 0 size incompatible");
+        check(
+            "task",
+            "0:2",
+            Offset,
+            "struct in 4: x int 0\nstruct task 8: in in 32",
+            "16 -> 4 size incompatible",
+        );
+    }
+
+    #[test]
+    fn bit_fields_have_a_word_and_two_shifts() {
+        use RelocKind::{FieldByteOffset, FieldByteSize, FieldLshiftU64, FieldRshiftU64, FieldSigned};
+        // Bits 227..234 are bits 3..10 of the word at 28; on the target, 30..37 need 8 bytes.
+        let target = "struct task 16: high u32 30:7";
+        check("task", "0:4", FieldByteOffset, target, "28 -> 0 unchecked");
+        check("task", "0:4", FieldByteSize, target, "4 -> 8 unchecked");
+        check("task", "0:4", FieldLshiftU64, target, "54 -> 27 unchecked");
+        check("task", "0:4", FieldRshiftU64, target, "57 -> 57");
+        check("task", "0:4", FieldSigned, target, "0 -> 0");
+        // A bit-field that has become an ordinary member.
+        let plain = "struct task 16: high u8 16";
+        check("task", "0:4", FieldByteOffset, plain, "28 -> 2 size incompatible unchecked");
+        check("task", "0:4", FieldLshiftU64, plain, "54 -> 56 unchecked");
+        check("task", "0:4", FieldRshiftU64, plain, "57 -> 56");
+        let crossing = "struct task 16: high u64 62:7";
+        check(
+            "task",
+            "0:4",
+            FieldByteSize,
+            crossing,
+            "bit-field at bit 62 cannot be read with a load of 64 bits",
+        );
+    }
+
+    #[test]
+    fn types_and_enums() {
+        use RelocKind::{
+            EnumvalExists, EnumvalValue, TypeExists, TypeIdLocal, TypeIdTarget, TypeMatches, TypeSize,
+        };
+        let other = "struct in 20: y u32 0, x int 32, z int 64, arr u16[2] 96";
+        check("in", "0", TypeExists, other, "1 -> 1");
+        check("in", "0", TypeExists, "enum in 4: A=1", "1 -> 0");
+        check("in", "0", TypeMatches, other, "1 -> 1");
+        check("in", "0", TypeMatches, "struct in 8: x int 0, y u32 32", "1 -> 0");
+        check("in", "0", TypeSize, other, "12 -> 20");
+        check("in", "0", TypeSize, "fwd in", "12 -> 0");
+        check("in", "0", TypeIdTarget, "struct in 4: x int 0", "10 -> 9 unchecked");
+        check("in", "0", TypeIdTarget, "fwd in", "10 -> 0 unchecked");
+        check("in", "0", TypeIdLocal, "fwd in", "10 -> 10 unchecked");
+        check("state", "0", EnumvalValue, "enum state 4: NEW=0, IDLE=7", "1 -> 7");
+        check("state", "0", EnumvalValue, "enum64 state___x 8: IDLE___y=-7", "1 -> 18446744073709551609");
+        check("state", "0", EnumvalValue, "enum state 4: NEW=0", "1 poison");
+        check("state", "0", EnumvalExists, "enum state 4: NEW=0", "1 -> 0");
+        check("state", "0", EnumvalExists, "enum state 4: IDLE=0", "1 -> 1");
+    }
+
+    #[test]
+    fn candidates_must_agree() {
+        use RelocKind::{FieldByteOffset, FieldByteSize, TypeSize};
+        let same = "struct task 8: pid int 32\nstruct task___2 16: x int 0, pid int 32";
+        check("task", "0:0", FieldByteOffset, same, "0 -> 4");
+        let moved = "struct task 8: pid int 32\nstruct task___2 16: x int 0, pid int 64";
+        let ambiguous = "`struct task.pid` is ambiguous on the target: bit offset 32 or 64";
+        check("task", "0:0", FieldByteSize, moved, ambiguous);
+        let sizes = "`struct task` is ambiguous on the target: value 8 or 16";
+        check("task", "0", TypeSize, moved, sizes);
+        // A twin that lacks the field does not count.
+        let twin = "struct task 8: x int 32\nstruct task___2 16: x int 0, pid int 64";
+        check("task", "0:0", FieldByteOffset, twin, "0 -> 8");
+    }
+
+    #[test]
+    fn anonymous_roots_are_refused() -> Result<(), CoreError> {
+        let btf = sample("struct .a 4: x int 0")?;
+        let last = btf.ids().next_back().unwrap_or_default();
+        let spec = Spec::parse(&btf, last, "0:0", RelocKind::FieldByteOffset)?;
+        assert_eq!(find_candidates(&spec, &[&btf]).map(|_| ()), Err(CoreError::Anonymous(last)));
+        Ok(())
+    }
 }

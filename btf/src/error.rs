@@ -87,6 +87,9 @@ pub enum Error {
         /// The rule.
         what: &'static str,
     },
+    /// A whole BTF where one with a base was asked for.
+    #[error("BTF is not split: it has no base to be moved from")]
+    NotSplit,
     /// A distilled base type that the running kernel's BTF does not have, or has several of.
     #[error("base type `{name}` (id {id}) {what}")]
     Base {

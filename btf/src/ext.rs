@@ -12,7 +12,9 @@
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
+use crate::check::check_header;
 use crate::core::RelocKind;
+use crate::record::words;
 use crate::{Error, StrOff, TypeId};
 
 const MAGIC_VERSION_FLAGS: u32 = 0x0001_eb9f;
@@ -165,37 +167,14 @@ impl<'a, R: Record> Section<'a, R> {
     }
 }
 
-fn words<const N: usize>(bytes: &[u8]) -> [u32; N] {
-    let (chunks, _) = bytes.as_chunks::<4>();
-    std::array::from_fn(|i| chunks.get(i).map_or(0, |chunk| u32::from_le_bytes(*chunk)))
-}
-
 impl<'a> Ext<'a> {
     /// Reads the section; whole, so that the accessors cannot fail.
     ///
     /// # Errors
     /// A header like `.BTF`'s that is wrong in the same ways; [`Error::Ext`] for the tables.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
-        let have = bytes.len() as u64;
-        let [first, hdr_len, func_off, func_len, line_off, line_len, core_off, core_len] = words(bytes);
-        let short = |need: u64| Error::ShortHeader { need, have };
-        if bytes.len() < 24 {
-            return Err(short(24));
-        }
-        match first & 0xffff {
-            0xeb9f => {}
-            0x9feb => return Err(Error::BigEndian),
-            // Sixteen bits by the mask.
-            other => return Err(Error::Magic(other as u16)),
-        }
-        let [_, _, version, _] = first.to_le_bytes();
-        if version != 1 {
-            return Err(Error::Version(version));
-        }
-        let hdr = usize::try_from(hdr_len).unwrap_or(usize::MAX);
-        if hdr < 24 || hdr > bytes.len() {
-            return Err(short(u64::from(hdr_len).max(24)));
-        }
+        let hdr = check_header(bytes)?;
+        let [_, _, func_off, func_len, line_off, line_len, core_off, core_len] = words(bytes);
         let body = bytes.get(hdr..).unwrap_or_default();
         // Headers without the CO-RE fields come from compilers before CO-RE.
         let (core_off, core_len) = if hdr >= 32 { (core_off, core_len) } else { (0, 0) };
@@ -340,4 +319,94 @@ fn table_bytes<R: Record>(sections: BTreeMap<StrOff, Vec<R>>) -> Vec<u8> {
         words.extend(records.iter().flat_map(|record| record.encode().into_iter().take(R::BYTES / 4)));
     }
     words.iter().flat_map(|word| word.to_le_bytes()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ByteOff, CoreRelo, Ext, ExtBuilder, FuncInfo, LineInfo};
+    use crate::core::RelocKind;
+    use crate::{Error, StrOff, TypeId};
+
+    fn func(insn: u32) -> FuncInfo {
+        FuncInfo { insn: ByteOff(insn), ty: TypeId(7) }
+    }
+
+    fn sample() -> Vec<u8> {
+        let mut b = ExtBuilder::new();
+        b.add_func(StrOff(9), func(16));
+        b.add_func(StrOff(9), func(0));
+        b.add_func(StrOff(5), func(8));
+        let kind = RelocKind::TypeSize;
+        b.add_relo(StrOff(5), CoreRelo { insn: ByteOff(8), ty: TypeId(3), access: StrOff(1), kind });
+        b.finish()
+    }
+
+    fn words(bytes: &[u8]) -> Vec<u32> {
+        bytes.as_chunks::<4>().0.iter().map(|word| u32::from_le_bytes(*word)).collect()
+    }
+
+    fn bytes(words: &[u32]) -> Vec<u8> {
+        words.iter().flat_map(|word| word.to_le_bytes()).collect()
+    }
+
+    #[test]
+    fn empty_tables_are_left_out_and_records_sorted() {
+        let header = [0x0001_eb9f, 32, 0, 44, 44, 0, 44, 28];
+        let funcs = [8, 5, 1, 8, 7, 9, 2, 0, 7, 16, 7];
+        let relos = [16, 5, 1, 8, 3, 1, 9];
+        assert_eq!(words(&sample()), [header.as_slice(), &funcs, &relos].concat());
+    }
+
+    #[test]
+    fn what_was_written_is_read() -> Result<(), Error> {
+        let bytes = sample();
+        let ext = Ext::parse(&bytes)?;
+        let funcs: Vec<_> = ext.funcs().map(|s| (s.name.0, s.records().collect::<Vec<_>>())).collect();
+        assert_eq!(funcs, [(5, vec![func(8)]), (9, vec![func(0), func(16)])]);
+        assert_eq!(ext.lines().count(), 0);
+        assert_eq!(ext.relos().flat_map(|s| s.records()).map(|r| r.kind).next(), Some(RelocKind::TypeSize));
+        Ok(())
+    }
+
+    #[test]
+    fn lines_and_columns_are_capped() -> Result<(), Error> {
+        let mut b = ExtBuilder::new();
+        let line = LineInfo { insn: ByteOff(0), file: StrOff(1), text: StrOff(2), line: 70, column: 5000 };
+        b.add_line(StrOff(3), line);
+        let bytes = b.finish();
+        let read = Ext::parse(&bytes)?.lines().flat_map(|s| s.records()).next();
+        assert_eq!(read, Some(LineInfo { column: 1023, ..line }));
+        Ok(())
+    }
+
+    #[test]
+    fn larger_records_and_older_headers_are_read() -> Result<(), Error> {
+        // 24 bytes of header, so no CO-RE fields; function records of 12 bytes.
+        let old = bytes(&[0x0001_eb9f, 24, 0, 24, 24, 0, 12, 5, 1, 8, 7, 0xffff, 0]);
+        let ext = Ext::parse(&old)?;
+        assert_eq!(ext.funcs().flat_map(|s| s.records()).collect::<Vec<_>>(), [func(8)]);
+        assert_eq!(ext.relos().count(), 0);
+        Ok(())
+    }
+
+    #[test]
+    fn broken_tables_say_what_is_broken() {
+        // Header with only a table of functions, of the length given.
+        let check = |off, len, table: &[u32], expected: &str| {
+            let bytes = bytes(&[&[0x0001_eb9f, 24, off, len, 0, 0], table].concat());
+            let result = Ext::parse(&bytes).map(|_| ());
+            assert_eq!(result.map_err(|e| e.to_string()), Err(format!("BTF.ext func_info: {expected}")));
+        };
+        check(2, 20, &[8, 5, 1, 8, 7, 0], "is not aligned to 4 bytes");
+        check(0, 24, &[8, 5, 1, 8, 7], "is outside the data");
+        check(u32::MAX - 3, u32::MAX, &[8, 5, 1, 8, 7], "is outside the data");
+        check(0, 4, &[4], "has an invalid record size");
+        check(0, 4, &[8], "has no records");
+        check(0, 12, &[8, 5, 0], "has a section without records");
+        check(0, 20, &[8, 5, 2, 8, 7], "is cut off inside a section");
+        check(0, 20, &[8, 5, u32::MAX, 8, 7], "is cut off inside a section");
+        let swapped = Ext::parse(&[0xeb, 0x9f, 1, 0]).map(|_| ());
+        assert_eq!(swapped, Err(Error::BigEndian));
+        assert_eq!(Ext::parse(&[]).map(|_| ()), Err(Error::ShortHeader { need: 24, have: 0 }));
+    }
 }

@@ -7,8 +7,8 @@
 //!
 //! | file | holds |
 //! | --- | --- |
-//! | `read.rs` | [`Btf`]: header, offset index, split BTF |
-//! | `kind.rs` | [`Type`] and the views of each kind |
+//! | `read.rs`, `check.rs`, `record.rs` | [`Btf`]: header, offset index, split BTF; what is tested; one type |
+//! | `kind.rs`, `view.rs` | [`Type`] and the views of each kind |
 //! | `size.rs`, `decl.rs` | size and alignment; a type as C text |
 //! | `index.rs` | look-up by name, lazily or through [`NameIndex`] |
 //! | `write.rs`, `strtab.rs` | [`Builder`] |
@@ -20,6 +20,7 @@
 //! `include/uapi/linux/btf.h`; each file says where libbpf's behaviour is mirrored.
 #![forbid(unsafe_code)]
 
+mod check;
 pub mod core;
 mod decl;
 mod error;
@@ -27,17 +28,17 @@ pub mod ext;
 mod index;
 mod kind;
 mod read;
+mod record;
 mod size;
 mod split;
 mod strtab;
+mod view;
 mod write;
 
 pub use error::Error;
 pub use index::{Find, NameIndex};
-pub use kind::{
-    Composite, DataSec, Enum, Enumerator, FuncProto, IntEncoding, Kind, KindSet, Linkage, Member, Param,
-    SecVar, StrOff, Type, TypeId,
-};
+pub use kind::{IntEncoding, Kind, KindSet, Linkage, StrOff, Type, TypeId};
 pub use read::{Btf, Bytes};
 pub use split::relocate_split;
+pub use view::{Composite, DataSec, Enum, Enumerator, FuncProto, Member, Param, SecVar};
 pub use write::Builder;

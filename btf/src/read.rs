@@ -2,20 +2,19 @@
 //!
 //! Input    the bytes of a `.BTF` section, little-endian, shared and never copied
 //! Output   [`Btf`], through which `kind.rs`'s views read the same bytes
-//! Ensures  after `parse`, every record lies inside the type section, every name it holds is a
-//!          string of the file, every id it holds is a type of the file or its base; so views
-//!          need no checks of their own. Loops of ids remain possible: see `skip_mods`.
+//! Ensures  after `parse`, what `check.rs` tests holds, so views need no checks of their own. Loops of
+//!          ids remain possible: see `skip_mods`.
 //! Breaks   nothing
 //!
-//! Header and limits: kernel `Documentation/bpf/btf.rst`, section 2; split BTF as in libbpf
-//! `src/btf.c` (`btf_new_empty`, `btf_parse_str_sec`).
+//! A split BTF's ids and string offsets follow those of its base, as in libbpf `src/btf.c`
+//! (`btf__type_by_id`, `btf_strs_data`).
 
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::kind::EnumRecords;
-use crate::{Composite, DataSec, Enum, Error, FuncProto, IntEncoding, Kind, Linkage, StrOff, Type, TypeId};
+use crate::record::Record;
+use crate::{Error, StrOff, Type, TypeId, check};
 
 /// The bytes of a file: a `Vec<u8>`, a memory map, anything that lends a slice.
 pub type Bytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
@@ -23,10 +22,6 @@ pub type Bytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
 /// Chains of modifiers and typedefs longer than this are taken for loops; libbpf's
 /// `MAX_RESOLVE_DEPTH`.
 pub(crate) const DEPTH_MAX: usize = 32;
-
-const MAGIC: u16 = 0xeb9f;
-const HEADER_BYTES_MIN: usize = 24;
-const TYPE_BYTES: usize = 12;
 
 /// The types and strings of one file, and of its base if it is split BTF.
 #[derive(Clone)]
@@ -68,8 +63,8 @@ impl Btf {
 
     fn parse_with(data: Bytes, base: Option<Arc<Btf>>) -> Result<Self, Error> {
         let bytes = data.as_ref().as_ref();
-        let (types, strings) = parse_header(bytes)?;
-        check_strings(bytes.get(strings.clone()).unwrap_or_default(), base.is_some())?;
+        let (types, strings) = check::sections(bytes)?;
+        check::check_strings(bytes.get(strings.clone()).unwrap_or_default(), base.is_some())?;
         let (first_id, first_str) = match &base {
             Some(base) => (base.end_id(), base.end_str()),
             None => (1, 0),
@@ -78,7 +73,7 @@ impl Btf {
         if u64::from(first_str) + btf.strings.len() as u64 > u64::from(u32::MAX) {
             return Err(Error::TooMany("strings"));
         }
-        btf.type_offs = Checker::new(&btf).run()?;
+        btf.type_offs = check::index_types(&btf)?;
         Ok(btf)
     }
 
@@ -112,7 +107,7 @@ impl Btf {
 
     /// One past the last type.
     pub(crate) fn end_id(&self) -> u32 {
-        // `Checker::run` keeps the sum within 32 bits.
+        // `check::index_types` keeps the sum within 32 bits.
         self.first_id.saturating_add(u32::try_from(self.type_offs.len()).unwrap_or(u32::MAX))
     }
 
@@ -164,7 +159,7 @@ impl Btf {
         std::str::from_utf8(tail.get(..len).unwrap_or_default()).map_err(|_| Error::Name(off))
     }
 
-    /// A name that `Checker` has seen: cannot fail, except for an `AsRef` that changes its mind.
+    /// A name that `check.rs` has seen: cannot fail, except for an `AsRef` that changes its mind.
     pub(crate) fn checked_name(&self, off: u32) -> &str {
         self.name(StrOff(off)).unwrap_or_default()
     }
@@ -248,306 +243,6 @@ impl fmt::Debug for Btf {
             .field("types", &self.type_offs.len())
             .field("string_bytes", &self.strings.len())
             .finish_non_exhaustive()
-    }
-}
-
-/// Ranges of the type and string sections.
-fn parse_header(bytes: &[u8]) -> Result<(Range<usize>, Range<usize>), Error> {
-    let have = bytes.len() as u64;
-    if let Some(&[a, b]) = bytes.first_chunk::<2>() {
-        match u16::from_le_bytes([a, b]) {
-            MAGIC => {}
-            swapped if swapped == MAGIC.swap_bytes() => return Err(Error::BigEndian),
-            other => return Err(Error::Magic(other)),
-        }
-    }
-    let short = |need| Error::ShortHeader { need, have };
-    let header = bytes.first_chunk::<HEADER_BYTES_MIN>().ok_or(short(HEADER_BYTES_MIN as u64))?;
-    let (words, _) = header.as_chunks::<4>();
-    let [first, hdr_len, type_off, type_len, str_off, str_len] =
-        std::array::from_fn(|i| words.get(i).map_or(0, |word| u32::from_le_bytes(*word)));
-    let [_, _, version, _flags] = first.to_le_bytes();
-    if version != 1 {
-        return Err(Error::Version(version));
-    }
-    // `hdr_len` decides where sections start: newer headers append fields (CONVENTIONS: the layout
-    // section), and what we do not know we skip.
-    if u64::from(hdr_len) < HEADER_BYTES_MIN as u64 {
-        return Err(short(HEADER_BYTES_MIN as u64));
-    }
-    if u64::from(hdr_len) > have {
-        return Err(short(hdr_len.into()));
-    }
-    let section = |section, off: u32, len: u32| {
-        let start = u64::from(hdr_len) + u64::from(off);
-        let end = start + u64::from(len);
-        let range = usize::try_from(start).ok().zip(usize::try_from(end).ok());
-        match range {
-            Some((start, end)) if end <= bytes.len() => Ok(start..end),
-            _ => Err(Error::Section { section, off: start, len: len.into(), have }),
-        }
-    };
-    Ok((section("type", type_off, type_len)?, section("string", str_off, str_len)?))
-}
-
-/// libbpf's rules (`btf_parse_str_sec`): terminated, and the first string of a base is empty. A
-/// split BTF may have none at all.
-fn check_strings(strings: &[u8], is_split: bool) -> Result<(), Error> {
-    match (strings.first(), strings.last()) {
-        (None, _) if is_split => Ok(()),
-        (None, _) => Err(Error::Strings("is empty")),
-        (_, Some(&last)) if last != 0 => Err(Error::Strings("does not end in NUL")),
-        (Some(&first), _) if first != 0 && !is_split => Err(Error::Strings("does not start with NUL")),
-        _ if std::str::from_utf8(strings).is_err() => Err(Error::Strings("is not UTF-8")),
-        _ => Ok(()),
-    }
-}
-
-/// One type as stored: `struct btf_type` and the records behind it.
-#[derive(Clone, Copy)]
-pub(crate) struct Record<'a> {
-    pub(crate) name_off: u32,
-    pub(crate) info: u32,
-    /// `size` or `type`, by kind.
-    pub(crate) word: u32,
-    /// From the end of `struct btf_type` to the end of the section.
-    rest: &'a [u8],
-}
-
-impl<'a> Record<'a> {
-    fn at(types: &'a [u8], off: usize) -> Option<Self> {
-        let (head, rest) = types.get(off..)?.split_first_chunk::<TYPE_BYTES>()?;
-        let [name_off, info, word] = words(head);
-        Some(Self { name_off, info, word, rest })
-    }
-
-    pub(crate) fn vlen(&self) -> usize {
-        // 16 bits fit any usize.
-        (self.info & 0xffff) as usize
-    }
-
-    pub(crate) fn kind_number(&self) -> u8 {
-        (self.info >> 24 & 0x1f) as u8
-    }
-
-    pub(crate) fn kind(&self) -> Option<Kind> {
-        Kind::from_number(self.kind_number())
-    }
-
-    fn kind_flag(&self) -> bool {
-        self.info >> 31 != 0
-    }
-
-    /// Bytes behind `struct btf_type`.
-    fn tail_bytes(&self, kind: Kind) -> usize {
-        match kind {
-            Kind::Ptr
-            | Kind::Fwd
-            | Kind::Typedef
-            | Kind::Volatile
-            | Kind::Const
-            | Kind::Restrict
-            | Kind::Func
-            | Kind::Float
-            | Kind::TypeTag => 0,
-            Kind::Int | Kind::Var | Kind::DeclTag => 4,
-            Kind::Array => 12,
-            Kind::Struct | Kind::Union | Kind::DataSec | Kind::Enum64 => 12 * self.vlen(),
-            Kind::Enum | Kind::FuncProto => 8 * self.vlen(),
-        }
-    }
-
-    /// The `vlen` records of `N` bytes behind the type; fewer if the section were cut.
-    fn list<const N: usize>(&self) -> &'a [[u8; N]] {
-        let (records, _) = self.rest.as_chunks::<N>();
-        records.get(..self.vlen()).unwrap_or_default()
-    }
-
-    fn tail<const N: usize>(&self) -> [u32; N] {
-        let (chunks, _) = self.rest.as_chunks::<4>();
-        std::array::from_fn(|i| chunks.get(i).map_or(0, |chunk| u32::from_le_bytes(*chunk)))
-    }
-
-    fn linkage(id: TypeId, number: u32) -> Result<Linkage, Error> {
-        Linkage::from_number(number).ok_or(Error::Field { id, field: "linkage", value: number })
-    }
-
-    fn view(self, btf: &'a Btf, id: TypeId) -> Result<Type<'a>, Error> {
-        let number = self.kind_number();
-        let kind = Kind::from_number(number).ok_or(Error::Kind { id, kind: number })?;
-        let name = btf.checked_name(self.name_off);
-        let ty = TypeId(self.word);
-        let size = self.word;
-        let composite = || Composite { btf, name, size, records: self.list(), kind_flag: self.kind_flag() };
-        let enumeration = |values| Enum { btf, name, size, signed: self.kind_flag(), values };
-        Ok(match kind {
-            Kind::Int => {
-                let [data] = self.tail();
-                let encoding = IntEncoding {
-                    signed: data >> 24 & 1 != 0,
-                    char: data >> 24 & 2 != 0,
-                    bool: data >> 24 & 4 != 0,
-                };
-                let [bits, _, bit_offset, _] = data.to_le_bytes();
-                Type::Int { name, size, encoding, bit_offset, bits }
-            }
-            Kind::Ptr => Type::Ptr(ty),
-            Kind::Array => {
-                let [elem, index, len] = self.tail();
-                Type::Array { elem: TypeId(elem), index: TypeId(index), len }
-            }
-            Kind::Struct => Type::Struct(composite()),
-            Kind::Union => Type::Union(composite()),
-            Kind::Enum => Type::Enum(enumeration(EnumRecords::Narrow(self.list()))),
-            Kind::Enum64 => Type::Enum(enumeration(EnumRecords::Wide(self.list()))),
-            Kind::Fwd => Type::Fwd { name, is_union: self.kind_flag() },
-            Kind::Typedef => Type::Typedef { name, ty },
-            Kind::Volatile => Type::Volatile(ty),
-            Kind::Const => Type::Const(ty),
-            Kind::Restrict => Type::Restrict(ty),
-            Kind::TypeTag => Type::TypeTag { name, ty, attribute: self.kind_flag() },
-            Kind::Func => Type::Func { name, proto: ty, linkage: Self::linkage(id, self.info & 0xffff)? },
-            Kind::FuncProto => Type::FuncProto(FuncProto { btf, ret: ty, records: self.list() }),
-            Kind::Var => {
-                let [linkage] = self.tail();
-                Type::Var { name, ty, linkage: Self::linkage(id, linkage)? }
-            }
-            Kind::DataSec => Type::DataSec(DataSec { name, size, records: self.list() }),
-            Kind::Float => Type::Float { name, size },
-            Kind::DeclTag => {
-                let [component] = self.tail();
-                let component_idx = (component != u32::MAX).then_some(component);
-                Type::DeclTag { name, ty, component_idx, attribute: self.kind_flag() }
-            }
-        })
-    }
-}
-
-fn words<const N: usize>(bytes: &[u8]) -> [u32; N] {
-    let (chunks, _) = bytes.as_chunks::<4>();
-    std::array::from_fn(|i| chunks.get(i).map_or(0, |chunk| u32::from_le_bytes(*chunk)))
-}
-
-/// One pass over the type section that builds the offset index and tests every name and id.
-struct Checker<'a> {
-    btf: &'a Btf,
-    end_str: u32,
-    ascii: bool,
-    /// Highest id referred to and who did; forward references make it testable only at the end.
-    max_ref: (u32, TypeId),
-}
-
-impl<'a> Checker<'a> {
-    fn new(btf: &'a Btf) -> Self {
-        Self { btf, end_str: btf.end_str(), ascii: btf.strings_are_ascii(), max_ref: (0, TypeId::VOID) }
-    }
-
-    fn run(mut self) -> Result<Vec<u32>, Error> {
-        let types = self.btf.own_types();
-        // Real files have about 20 bytes per type with its share of records.
-        let mut offs = Vec::with_capacity(types.len() / 20);
-        let mut at = 0;
-        let mut id = TypeId(self.btf.first_id);
-        while at < types.len() {
-            let cut = Error::CutType(id);
-            let record = Record::at(types, at).ok_or(cut.clone())?;
-            let number = record.kind_number();
-            let kind = record.kind().ok_or(Error::Kind { id, kind: number })?;
-            let tail = record.rest.get(..record.tail_bytes(kind)).ok_or(cut)?;
-            self.check(id, kind, &record, tail)?;
-            offs.push(u32::try_from(at).map_err(|_| Error::TooMany("type bytes"))?);
-            at += TYPE_BYTES + tail.len();
-            id = TypeId(id.0.checked_add(1).ok_or(Error::TooMany("types"))?);
-        }
-        match self.max_ref {
-            (max, by) if max >= id.0 && max != 0 => {
-                Err(Error::Field { id: by, field: "type id", value: max })
-            }
-            _ => Ok(offs),
-        }
-    }
-
-    fn check(&mut self, id: TypeId, kind: Kind, record: &Record<'_>, tail: &[u8]) -> Result<(), Error> {
-        self.check_name(record.name_off)?;
-        match kind {
-            Kind::Int | Kind::Float | Kind::Fwd => {}
-            Kind::Ptr
-            | Kind::Typedef
-            | Kind::Volatile
-            | Kind::Const
-            | Kind::Restrict
-            | Kind::TypeTag
-            | Kind::DeclTag => self.refer(id, record.word),
-            Kind::Func => {
-                Record::linkage(id, record.info & 0xffff)?;
-                self.refer(id, record.word);
-            }
-            Kind::Var => {
-                let [linkage] = record.tail();
-                Record::linkage(id, linkage)?;
-                self.refer(id, record.word);
-            }
-            Kind::Array => {
-                let [elem, index] = record.tail();
-                self.refer(id, elem);
-                self.refer(id, index);
-            }
-            Kind::Struct | Kind::Union => {
-                for member in tail.as_chunks::<12>().0 {
-                    let [name, ty] = words(member);
-                    self.check_name(name)?;
-                    self.refer(id, ty);
-                }
-            }
-            Kind::Enum => {
-                for value in tail.as_chunks::<8>().0 {
-                    let [name] = words(value);
-                    self.check_name(name)?;
-                }
-            }
-            Kind::Enum64 => {
-                for value in tail.as_chunks::<12>().0 {
-                    let [name] = words(value);
-                    self.check_name(name)?;
-                }
-            }
-            Kind::FuncProto => {
-                self.refer(id, record.word);
-                for param in tail.as_chunks::<8>().0 {
-                    let [name, ty] = words(param);
-                    self.check_name(name)?;
-                    self.refer(id, ty);
-                }
-            }
-            Kind::DataSec => {
-                for var in tail.as_chunks::<12>().0 {
-                    let [ty] = words(var);
-                    self.refer(id, ty);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn refer(&mut self, by: TypeId, id: u32) {
-        if id > self.max_ref.0 {
-            self.max_ref = (id, by);
-        }
-    }
-
-    /// Any offset below the end is a string, because every string section ends in NUL; only with
-    /// other than ASCII text may it be the middle of a character.
-    fn check_name(&self, off: u32) -> Result<(), Error> {
-        if self.ascii && off < self.end_str {
-            return Ok(());
-        }
-        self.btf.name(StrOff(off)).map(drop)
-    }
-}
-
-impl Btf {
-    fn strings_are_ascii(&self) -> bool {
-        self.own_strings().is_ascii() && self.base.as_ref().is_none_or(|base| base.strings_are_ascii())
     }
 }
 

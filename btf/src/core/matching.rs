@@ -8,7 +8,7 @@
 //! Mirrors libbpf `src/relo_core.c` (`bpf_core_spec_match`, `bpf_core_match_member`) and
 //! `src/libbpf.c` (`bpf_core_add_cands`).
 
-use super::compat::{fields_are_compat, kinds_are_compat};
+use super::compat::fields_are_compat;
 use super::{CoreError, RelocKind, STEPS_MAX, Spec, Step, Subject, essential_name};
 use crate::{Btf, KindSet, Type, TypeId};
 
