@@ -87,7 +87,12 @@ pub struct Diag {
 
 impl Diag {
     /// An error; `label` says what is wrong at `span` and may be empty.
-    pub fn error(code: &'static Code, message: impl Into<String>, span: Span, label: impl Into<String>) -> Diag {
+    pub fn error(
+        code: &'static Code,
+        message: impl Into<String>,
+        span: Span,
+        label: impl Into<String>,
+    ) -> Diag {
         Diag {
             code,
             severity: Severity::Error,
