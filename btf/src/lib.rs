@@ -25,6 +25,8 @@ pub mod core;
 mod decl;
 mod error;
 pub mod ext;
+#[doc(hidden)]
+pub mod fuzzing;
 mod index;
 mod kind;
 mod read;

@@ -7,7 +7,7 @@ use crate::{Btf, Error, Type, TypeId};
 const PTR_BYTES: u32 = 8;
 /// Types one question may visit. The largest kernel struct needs a few thousand; corrupt files
 /// can nest so that the tree below one type is exponential in the file.
-const VISITS_MAX: u32 = 1 << 18;
+const VISITS_MAX: u32 = 1 << 16;
 
 impl Btf {
     /// Size in bytes; of a variable, its type's.

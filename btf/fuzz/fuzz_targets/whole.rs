@@ -1,0 +1,4 @@
+//! A whole `.BTF`: see `btf::fuzzing::whole`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| btf::fuzzing::whole(data));
