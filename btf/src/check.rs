@@ -115,9 +115,11 @@ impl Checker<'_> {
         let layout = layout(kind);
         let (once, each) = record.tails(&layout).ok_or(Error::CutType(id))?;
         self.check_name(record.name_off)?;
-        self.check_words(id, &[layout.head], &record.word.to_le_bytes())?;
-        self.check_words(id, layout.once, once)?;
-        self.check_words(id, layout.each, each)?;
+        if layout.head == Word::Id {
+            self.refer(id, record.word);
+        }
+        self.check_rows(id, layout.once, once)?;
+        self.check_rows(id, layout.each, each)?;
         if matches!(kind, Kind::Func | Kind::Var) {
             let value = record.linkage_number(kind);
             Linkage::from_number(value).ok_or(Error::Field { id, field: "linkage", value })?;
@@ -125,24 +127,28 @@ impl Checker<'_> {
         Ok(TYPE_BYTES + once.len() + each.len())
     }
 
-    /// Checks words that repeat a pattern.
-    fn check_words(&mut self, id: TypeId, pattern: &[Word], bytes: &[u8]) -> Result<(), Error> {
-        let (words, _) = bytes.as_chunks::<4>();
-        for (start, word) in pattern.iter().enumerate() {
-            let column =
-                words.iter().skip(start).step_by(pattern.len()).map(|bytes| u32::from_le_bytes(*bytes));
-            match word {
-                Word::Plain => {}
-                Word::Name => column.into_iter().try_for_each(|off| self.check_name(off))?,
-                Word::Id => {
-                    let max = column.max().unwrap_or(0);
-                    if max > self.max_ref.0 {
-                        self.max_ref = (max, id);
-                    }
+    /// Checks rows of words. This loop sees every member of every struct: it is most of the time
+    /// that a parse takes.
+    fn check_rows(&mut self, id: TypeId, pattern: &[Word], bytes: &[u8]) -> Result<(), Error> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        for row in bytes.chunks_exact(4 * pattern.len()) {
+            for (word, bytes) in pattern.iter().zip(row.as_chunks::<4>().0) {
+                match word {
+                    Word::Plain => {}
+                    Word::Name => self.check_name(u32::from_le_bytes(*bytes))?,
+                    Word::Id => self.refer(id, u32::from_le_bytes(*bytes)),
                 }
             }
         }
         Ok(())
+    }
+
+    fn refer(&mut self, by: TypeId, id: u32) {
+        if id > self.max_ref.0 {
+            self.max_ref = (id, by);
+        }
     }
 
     /// Any offset below the end is a string, because every string section ends in NUL; only with
