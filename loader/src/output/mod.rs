@@ -3,72 +3,37 @@
 //! Input    records and map cells (untrusted bytes), the manifest that gives them meaning
 //! Output   bytes on two streams, in bpftrace's text format or its JSON
 //! Requires a manifest that passed [`Manifest::from_bytes`]
-//! Absences no system calls but through [`Host`] and [`Symbols`]; no panic on any bytes
+//! Absences no system calls but through [`Host`] and [`Symbols`], and the C library's `strftime`;
+//!          no panic on any bytes
 
-use manifest::Manifest;
+mod diagnostic;
+mod event;
+mod format;
+mod gfp;
+mod hist;
+mod host;
+mod json;
+mod map;
+mod printf;
+mod show;
+mod stack;
+mod streams;
+mod text;
+mod time;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+pub use host::{Host, Symbols, UserSymbol};
+pub use streams::{Buffering, Format, Options, Warnings};
+
+use diagnostic::Severity;
+use manifest::{Event, Manifest};
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::sync::Arc;
-
-/// Face of the output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// What people read.
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
-/// When output is flushed (`-B`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Buffering {
-    /// After every event.
-    None,
-    /// After every event that ends a line.
-    Line,
-    /// When [`Output::flush`] is called, or the stream's own buffer is full.
-    Full,
-}
-
-/// Which run-time warnings are shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Warnings {
-    /// All but failed reads and missing map keys.
-    Default,
-    /// All (`-k`).
-    All,
-    /// None (`--no-warnings`).
-    None,
-}
-
-/// How output is shaped.
-#[derive(Debug, Clone, Copy)]
-pub struct Options {
-    /// Text or JSON.
-    pub format: Format,
-    /// When to flush.
-    pub buffering: Buffering,
-    /// Which run-time warnings to show.
-    pub warnings: Warnings,
-    /// `out` is a terminal: control characters of untrusted strings are neutralised.
-    pub terminal: bool,
-    /// Diagnostics on `err` are coloured.
-    pub colour: bool,
-    /// No `Attached N probes` (`-q`).
-    pub quiet: bool,
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        Options {
-            format: Format::Text,
-            buffering: Buffering::Line,
-            warnings: Warnings::Default,
-            terminal: false,
-            colour: false,
-            quiet: false,
-        }
-    }
-}
+use streams::Streams;
 
 /// Whether to go on after an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,107 +44,113 @@ pub enum Flow {
     Exit(u8),
 }
 
-/// Names for numbers, asked for when a value is printed.
-pub trait Symbols {
-    /// Kernel symbol that holds an address: name and offset within it.
-    fn ksym(&mut self, addr: u64) -> Option<(String, u64)>;
-    /// Symbol of a process that holds an address.
-    fn usym(&mut self, pid: u32, addr: u64) -> Option<UserSymbol>;
-    /// Name of a user.
-    fn username(&mut self, uid: u32) -> Option<String>;
-    /// Paths of a cgroup id as bpftrace prints them, e.g. `unified:/system.slice`.
-    fn cgroup_path(&mut self, id: u64) -> Option<String>;
-}
-
-/// A symbol of a process.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UserSymbol {
-    /// Function.
-    pub name: String,
-    /// Bytes from its start.
-    pub offset: u64,
-    /// File it was mapped from.
-    pub module: String,
-}
-
-/// What handling an event needs of the running system.
-pub trait Host {
-    /// All entries of a manifest map: key bytes, value bytes. For maps in per-CPU cells
-    /// (`MapValue` other than `Plain`) the value is every possible CPU's cell, each padded to 8 bytes,
-    /// as `BPF_MAP_LOOKUP_ELEM` returns them.
-    fn map_entries(&mut self, map: usize) -> io::Result<Vec<(Vec<u8>, Vec<u8>)>>;
-    /// Deletes all entries.
-    fn clear_map(&mut self, map: usize) -> io::Result<()>;
-    /// Sets all values to zero bytes; keys stay.
-    fn zero_map(&mut self, map: usize) -> io::Result<()>;
-    /// Names for addresses and ids.
-    fn symbols(&mut self) -> &mut dyn Symbols;
-
-    /// Nanoseconds since 1970 by the wall clock, for `time()`.
-    fn wall_ns(&mut self) -> i64 {
-        todo!()
-    }
-    /// Wall clock minus boot clock in nanoseconds, for `strftime()`; fixed for a run.
-    fn boot_offset_ns(&mut self) -> i64 {
-        todo!()
-    }
-    /// At most `max` bytes of a file, for `cat()`.
-    fn read_file(&mut self, _path: &str, _max: u64) -> io::Result<Vec<u8>> {
-        todo!()
-    }
-    /// What `sh -c` writes to its standard output, for `system()`.
-    fn run_shell(&mut self, _command: &str) -> io::Result<Vec<u8>> {
-        todo!()
-    }
-}
-
 /// Writes events and maps as text or JSON.
 pub struct Output {
-    _manifest: Arc<Manifest>,
-    _options: Options,
-    _out: Box<dyn Write>,
-    _err: Box<dyn Write>,
+    manifest: Arc<Manifest>,
+    /// By event number; `None` for events without a format.
+    formats: Vec<Option<format::Format>>,
+    streams: Streams,
+    boot_offset_ns: Option<i64>,
+    lost: u64,
+    bad_records: u64,
+    /// Event numbers a bad record was already reported of.
+    reported: BTreeSet<u64>,
 }
 
 impl Output {
     /// `out` gets the output (wrap it in a `BufWriter`: flushes are explicit), `err` diagnostics in text format.
-    pub fn new(manifest: Arc<Manifest>, options: Options, out: Box<dyn Write>, err: Box<dyn Write>) -> Output {
-        Output { _manifest: manifest, _options: options, _out: out, _err: err }
+    pub fn new(
+        manifest: Arc<Manifest>,
+        options: Options,
+        out: Box<dyn Write>,
+        err: Box<dyn Write>,
+    ) -> Output {
+        let format = |event: &Event| match event {
+            Event::Printf { format, .. }
+            | Event::Errorf { format, .. }
+            | Event::Warnf { format, .. }
+            | Event::Cat { format, .. }
+            | Event::System { format, .. } => Some(format::Format::parse(format)),
+            Event::Value(_)
+            | Event::PrintMap { .. }
+            | Event::Clear { .. }
+            | Event::Zero { .. }
+            | Event::Time { .. }
+            | Event::Join { .. }
+            | Event::Exit { .. }
+            | Event::RuntimeError { .. } => None,
+        };
+        Output {
+            formats: manifest.events.iter().map(format).collect(),
+            manifest,
+            streams: Streams::new(options, out, err),
+            boot_offset_ns: None,
+            lost: 0,
+            bad_records: 0,
+            reported: BTreeSet::new(),
+        }
     }
 
     /// Handles one ring-buffer record. An error means `out` or `err` cannot be written to; what is wrong
     /// with a record or a map is shown as a diagnostic and counted.
-    pub fn event(&mut self, _record: &[u8], _host: &mut dyn Host) -> io::Result<Flow> {
-        todo!()
+    pub fn event(&mut self, record: &[u8], host: &mut dyn Host) -> io::Result<Flow> {
+        let flow = self.handle(record, host)?;
+        self.streams.end_event()?;
+        Ok(flow)
     }
 
     /// Says how many probes are attached, unless quiet.
-    pub fn attached(&mut self, _probes: usize) -> io::Result<()> {
-        todo!()
+    pub fn attached(&mut self, probes: usize) -> io::Result<()> {
+        if self.streams.options.quiet {
+            return Ok(());
+        }
+        let plural = if probes == 1 { "" } else { "s" };
+        let object = format!(
+            "{{\"type\": \"attached_probes\", \"count\": {probes}, \"data\": {{\"probes\": {probes}}}}}\n"
+        );
+        self.streams.note(&format!("Attached {probes} probe{plural}\n"), &object)
     }
 
     /// Says that this many events were lost since the last call; 0 says nothing.
-    pub fn lost(&mut self, _events: u64) -> io::Result<()> {
-        todo!()
+    pub fn lost(&mut self, events: u64) -> io::Result<()> {
+        if events == 0 {
+            return Ok(());
+        }
+        self.lost = self.lost.saturating_add(events);
+        let object = format!(
+            "{{\"type\": \"lost_events\", \"count\": {events}, \"data\": {{\"events\": {events}}}}}\n"
+        );
+        self.streams.note(&format!("Lost {events} events\n"), &object)
     }
 
     /// Says how many events were lost in all, if any.
     pub fn total_lost(&mut self) -> io::Result<()> {
-        todo!()
+        match self.lost {
+            0 => Ok(()),
+            lost => self.streams.complain(Severity::Warning, &format!("Total lost event count: {lost}")),
+        }
     }
 
     /// The two newlines and, if the script's config says so, all maps that are not empty.
-    pub fn maps_at_exit(&mut self, _host: &mut dyn Host) -> io::Result<()> {
-        todo!()
+    pub fn maps_at_exit(&mut self, host: &mut dyn Host) -> io::Result<()> {
+        if self.streams.options.format == Format::Text {
+            self.streams.out(b"\n\n")?;
+        }
+        if self.manifest.config.print_maps_on_exit {
+            for map in 0..self.manifest.maps.len() {
+                self.print_map(map, map::ALL, false, host)?;
+            }
+        }
+        self.streams.flush()
     }
 
-    /// Records that could not be decoded so far.
+    /// Records and maps that could not be decoded so far.
     pub fn bad_records(&self) -> u64 {
-        todo!()
+        self.bad_records
     }
 
     /// Flushes both streams, whatever the buffering.
     pub fn flush(&mut self) -> io::Result<()> {
-        todo!()
+        self.streams.flush()
     }
 }
