@@ -18,6 +18,9 @@ pub const CALL_CONV: CallConv = CallConv::SystemV;
 /// Arguments are passed in r1 to r5.
 pub const ARGS_MAX: usize = 5;
 
+/// The kernel's `MAX_BPF_STACK`.
+pub const STACK_BYTES_MAX: u32 = 512;
+
 /// What `FunctionBuilder::finalize` and friends want to know about the target.
 pub fn frontend_config() -> TargetFrontendConfig {
     // Cranelift does not re-export the crate `PointerWidth` is from; a `Triple` leads to it.

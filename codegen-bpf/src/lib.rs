@@ -5,11 +5,26 @@
 //! does the work.
 
 pub mod abi;
+mod check;
+pub mod disasm;
+mod elf;
+mod emit;
+pub mod encode;
+mod frame;
+pub mod insn;
+mod isel;
+mod layout;
+mod legalise;
+mod mir;
 pub mod module;
+mod object;
+mod opt;
+mod regalloc;
 
+use isel::flow::Flow;
 pub use module::{
-    CoreKind, CoreRelo, Data, DataInit, Extern, ExternKind, Function, KeyOrSize, Linkage, Map, MapDef, Module,
-    SourceFile, namespace,
+    CoreRelo, Data, DataInit, Extern, ExternKind, Function, KeyOrSize, Linkage, Map, MapDef, Module,
+    RelocKind, SourceFile, namespace,
 };
 
 /// Choices about the output.
@@ -91,6 +106,58 @@ pub enum Error {
 
 /// Compiles all functions of `module` and writes the object.
 pub fn compile(module: Module, options: &Options) -> Result<Object, Error> {
-    let _ = (module, options);
-    todo!("the pipeline is being written; the types above are final")
+    check::check(&module)?;
+    let compiled: Vec<Compiled> =
+        module.functions.iter().map(|function| compile_function(function, &module, options)).collect::<Result<_, _>>()?;
+    let programs = module.functions.iter().zip(&compiled);
+    let programs = programs.map(|(function, compiled)| describe(function, compiled, &module)).collect();
+    let code: Vec<emit::Code> = compiled.into_iter().map(|compiled| compiled.code).collect();
+    let bytes = object::build(module, &code).map_err(Error::Module)?;
+    Ok(Object { bytes, programs })
+}
+
+struct Compiled {
+    code: emit::Code,
+    stack_bytes: u32,
+}
+
+fn compile_function(function: &Function, module: &Module, options: &Options) -> Result<Compiled, Error> {
+    match compile_once(function, module, options.opt) {
+        // The mid-end may have used an operation that CLIF offers and BPF does not.
+        Err(Error::Unsupported { .. }) if options.opt => compile_once(function, module, false),
+        result => result,
+    }
+}
+
+fn compile_once(function: &Function, module: &Module, opt: bool) -> Result<Compiled, Error> {
+    let name = || function.name.clone();
+    let mut constants = module.constants.clone();
+    let mut clif = opt::run(function.clif.clone(), &mut constants, opt)
+        .map_err(|message| Error::Clif { function: name(), message })?;
+    legalise::run(&mut clif, &constants);
+    let flow = Flow::new(&clif);
+    let frame = frame::layout(&clif, &flow);
+    let is_program = function.section != ".text";
+    let vcode = isel::select(&clif, &flow, &constants, &module.core_relos, is_program)
+        .map_err(|isel::Unsupported(what)| Error::Unsupported { function: name(), what })?;
+    let (mut mir, spilled) = regalloc::allocate(vcode, &frame, &module.core_relos);
+    let stack_bytes = frame.bytes + spilled;
+    if stack_bytes > abi::STACK_BYTES_MAX {
+        return Err(Error::Stack { function: name(), bytes: stack_bytes });
+    }
+    layout::simplify(&mut mir);
+    let code = emit::emit(&mir)
+        .map_err(|emit::TooFar(insns)| Error::JumpRange { function: name(), insns })?;
+    Ok(Compiled { code, stack_bytes })
+}
+
+fn describe(function: &Function, compiled: &Compiled, module: &Module) -> ProgramInfo {
+    let lines = compiled.code.insns.iter().map(|placed| (&placed.insn, placed.reference));
+    ProgramInfo {
+        name: function.name.clone(),
+        section: function.section.clone(),
+        insns: compiled.code.slots(),
+        stack_bytes: compiled.stack_bytes,
+        disasm: disasm::listing(lines, module),
+    }
 }

@@ -5,6 +5,7 @@
 //! same kind in [`Module`] (for helpers: the kernel's helper id). [`crate::abi`] declares such
 //! references in a function.
 
+pub use btf::core::RelocKind;
 use cranelift_codegen::ir;
 
 /// Meanings of `UserExternalName::namespace`.
@@ -35,7 +36,7 @@ pub struct Module {
     pub license: String,
     /// Types of maps, data, prototypes and CO-RE roots. Codegen adds VAR, DATASEC, FUNC and the
     /// structs that describe maps.
-    pub btf: btf::write::Builder,
+    pub btf: btf::Builder,
     /// The text that source locations point into.
     pub source: Option<SourceFile>,
     /// Contents of `.maps`.
@@ -56,7 +57,7 @@ pub struct Module {
 
 impl Module {
     /// A module with nothing in it.
-    pub fn new(license: impl Into<String>, btf: btf::write::Builder) -> Self {
+    pub fn new(license: impl Into<String>, btf: btf::Builder) -> Self {
         Self {
             license: license.into(),
             btf,
@@ -164,41 +165,9 @@ pub struct CoreRelo {
     /// Access string, `0:1:2`.
     pub access: String,
     /// What is asked.
-    pub kind: CoreKind,
+    pub kind: RelocKind,
     /// The answer for the local types. Libbpf checks that instructions hold this value.
     pub local_value: i64,
-}
-
-/// `enum bpf_core_relo_kind` of the kernel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[repr(u32)]
-pub enum CoreKind {
-    /// Byte offset of a field.
-    FieldByteOffset = 0,
-    /// Size of a field in bytes.
-    FieldByteSize = 1,
-    /// 1 if the field exists.
-    FieldExists = 2,
-    /// 1 if the field is signed.
-    FieldSigned = 3,
-    /// Left shift that extracts a bit-field.
-    FieldLshiftU64 = 4,
-    /// Right shift that extracts a bit-field.
-    FieldRshiftU64 = 5,
-    /// Type id in the object's BTF.
-    TypeIdLocal = 6,
-    /// Type id in the target's BTF.
-    TypeIdTarget = 7,
-    /// 1 if the type exists.
-    TypeExists = 8,
-    /// Size of a type in bytes.
-    TypeSize = 9,
-    /// 1 if the enumerator exists.
-    EnumvalExists = 10,
-    /// Value of an enumerator. May be 64 bits wide.
-    EnumvalValue = 11,
-    /// 1 if the type exists and has the local one's shape.
-    TypeMatches = 12,
 }
 
 /// A symbol the kernel provides.
