@@ -123,12 +123,17 @@ impl Builder {
         self.intern(Encoder::new(name, kind, 0, false, ty.0))
     }
 
-    /// Integer of `size` bytes that uses all its bits.
+    /// Integer of `size` bytes that uses all its bits. The kernel takes only one property of three
+    /// (`btf_int_check_meta`), so the one that changes values most is written: bool, signed, char.
     pub fn add_int(&mut self, name: &str, size: u32, encoding: IntEncoding) -> TypeId {
         let name = self.str_off(name);
-        let IntEncoding { signed, char, bool } = encoding;
-        let bits = size.saturating_mul(8) & 0xff;
-        let data = u32::from(signed) << 24 | u32::from(char) << 25 | u32::from(bool) << 26 | bits;
+        let flags = match encoding {
+            IntEncoding { bool: true, .. } => 4,
+            IntEncoding { signed: true, .. } => 1,
+            IntEncoding { char: true, .. } => 2,
+            IntEncoding { .. } => 0,
+        };
+        let data = flags << 24 | (size.saturating_mul(8) & 0xff);
         if size > 16 {
             self.overstep("bytes in an integer");
         }
