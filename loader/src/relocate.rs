@@ -1,0 +1,26 @@
+//! Makes a program that the kernel can load out of an object's sections.
+//!
+//! ```text
+//! link_program ─► Linked ─► core::apply ─► Linked ─► bind ─► instructions
+//!   subprograms              target types            descriptors, kernel symbols
+//! ```
+//!
+//! Input    an [`Object`](crate::object::Object), then the kernel's types, then descriptors of maps
+//! Output   instructions, function and line records that agree with them
+//! Breaks   nothing: the object is only read
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `relocate/link.rs` | subprograms behind the program, calls between them |
+//! | `relocate/core.rs` | CO-RE relocations |
+//! | `relocate/externs.rs` | kernel symbols |
+//! | `relocate/bind.rs` | descriptors into instructions |
+
+pub mod bind;
+pub mod core;
+pub mod externs;
+pub mod link;
+
+pub use bind::bind;
+pub use externs::{KernelSymbol, resolve_externs};
+pub use link::{Linked, link_program};

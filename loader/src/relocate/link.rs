@@ -1,0 +1,151 @@
+//! Appends the subprograms that a program calls, as libbpf does (`bpf_object__reloc_code`).
+//!
+//! Input    an object, one of its programs
+//! Output   [`Linked`]: the program first, each subprogram it can reach once behind it
+//! Ensures  calls and callback addresses are relative and right; function, line, CO-RE and other relocation records
+//!          are moved along; function records cover every function or are left out
+
+use crate::kinds;
+use crate::object::{CodeSection, Function, Object, Program, Reloc, Target};
+use crate::sys::bpf::{FuncInfo, Insn, LineInfo};
+use btf::ext::CoreRelo;
+use std::collections::HashMap;
+
+/// A program with its subprograms. Instructions count from the program's first.
+#[derive(Debug, Clone, Default)]
+pub struct Linked {
+    /// Instructions.
+    pub insns: Vec<Insn>,
+    /// One record for each function, or none at all.
+    pub func_info: Vec<FuncInfo>,
+    /// Source lines.
+    pub line_info: Vec<LineInfo>,
+    /// Relocations to maps, data and kernel symbols; those to functions are done.
+    pub relocs: Vec<Reloc>,
+    /// CO-RE relocations with their instruction.
+    pub core_relos: Vec<(usize, CoreRelo)>,
+    /// Where CO-RE had no answer, filled in by `core.rs`.
+    pub poisoned: Vec<Poisoned>,
+}
+
+/// An instruction made invalid because the kernel lacks what it asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Poisoned {
+    /// The instruction.
+    pub insn: usize,
+    /// What is missing, e.g. `struct task_struct.se`.
+    pub what: String,
+}
+
+/// Links a program. Which functions follow, and in which order, depends on the object alone.
+pub fn link_program(object: &Object, program: &Program) -> Linked {
+    let mut linker = Linker { object, out: Linked::default(), placed: HashMap::new(), order: Vec::new() };
+    let mut calls = Vec::new();
+    if let Some(section) = object.code.get(program.section)
+        && let Some(function) = section.functions.get(program.function)
+    {
+        linker.append(section, function, &mut calls);
+        linker.append_called(&mut calls);
+    }
+    linker.finish(&calls)
+}
+
+/// An instruction that refers to a function of `.text`.
+struct Call {
+    insn: usize,
+    function: usize,
+}
+
+struct Linker<'a> {
+    object: &'a Object,
+    out: Linked,
+    /// First instruction of each function of `.text` that was appended.
+    placed: HashMap<usize, usize>,
+    /// First instruction of every function, in order.
+    order: Vec<usize>,
+}
+
+impl Linker<'_> {
+    fn append_called(&mut self, calls: &mut Vec<Call>) {
+        let Some(text) = self.object.text.and_then(|text| self.object.code.get(text)) else { return };
+        let mut next = 0;
+        while let Some(&Call { function: index, .. }) = calls.get(next) {
+            next += 1;
+            if self.placed.contains_key(&index) {
+                continue;
+            }
+            let Some(function) = text.functions.get(index) else { continue };
+            self.placed.insert(index, self.out.insns.len());
+            self.append(text, function, calls);
+        }
+    }
+
+    fn append(&mut self, section: &CodeSection, function: &Function, calls: &mut Vec<Call>) {
+        let (start, end) = (function.start, function.start + function.len);
+        let base = self.out.insns.len();
+        let here = |insn: usize| (start..end).contains(&insn).then(|| insn - start + base);
+        let here32 = |insn: u32| here(index(insn)).and_then(|insn| u32::try_from(insn).ok());
+        self.order.push(base);
+        self.out.insns.extend_from_slice(section.insns.get(start..end).unwrap_or_default());
+        for reloc in &section.relocs {
+            match (here(reloc.insn), reloc.target) {
+                (Some(insn), Target::Function(function)) => calls.push(Call { insn, function }),
+                (Some(insn), target) => self.out.relocs.push(Reloc { insn, target }),
+                (None, _) => {}
+            }
+        }
+        self.find_plain_calls(section, function, base, calls);
+        let moved = |record: &FuncInfo| Some(FuncInfo { insn: here32(record.insn)?, ..*record });
+        self.out.func_info.extend(section.func_info.iter().filter_map(moved));
+        let moved = |record: &LineInfo| Some(LineInfo { insn: here32(record.insn)?, ..*record });
+        self.out.line_info.extend(section.line_info.iter().filter_map(moved));
+        let moved = |relo: &CoreRelo| Some((here(index(relo.insn.0 / 8))?, *relo));
+        self.out.core_relos.extend(section.core_relos.iter().filter_map(moved));
+    }
+
+    /// Calls within `.text` that the compiler resolved itself. `open/code.rs` has checked where they lead.
+    fn find_plain_calls(
+        &self,
+        section: &CodeSection,
+        function: &Function,
+        base: usize,
+        calls: &mut Vec<Call>,
+    ) {
+        let body = section.insns.iter().enumerate().skip(function.start).take(function.len);
+        for (at, insn) in body {
+            let is_call = insn.code == kinds::CALL && insn.src() == kinds::PSEUDO_CALL;
+            // The second half of a constant cannot look like a call: its opcode is 0.
+            if !is_call || section.relocs.binary_search_by_key(&at, |reloc| reloc.insn).is_ok() {
+                continue;
+            }
+            let target = i64::try_from(at).unwrap_or(0) + 1 + i64::from(insn.imm);
+            let target = usize::try_from(target).ok();
+            if let Some(index) = section.functions.iter().position(|f| Some(f.start) == target) {
+                calls.push(Call { insn: at - function.start + base, function: index });
+            }
+        }
+    }
+
+    fn finish(mut self, calls: &[Call]) -> Linked {
+        for call in calls {
+            let Some(&start) = self.placed.get(&call.function) else { continue };
+            let Some(insn) = self.out.insns.get_mut(call.insn) else { continue };
+            let distance = i64::try_from(start).unwrap_or(0) - i64::try_from(call.insn).unwrap_or(0) - 1;
+            insn.imm = i32::try_from(distance).unwrap_or(i32::MAX);
+            let pseudo = if insn.code == kinds::CALL { kinds::PSEUDO_CALL } else { kinds::PSEUDO_FUNC };
+            *insn = insn.with_src(pseudo);
+        }
+        // The kernel wants a record at the start of every function, or none (`check_btf_func`).
+        let covered =
+            self.out.func_info.iter().map(|record| index(record.insn)).eq(self.order.iter().copied());
+        if !covered {
+            self.out.func_info.clear();
+            self.out.line_info.clear();
+        }
+        self.out
+    }
+}
+
+fn index(insn: u32) -> usize {
+    usize::try_from(insn).unwrap_or(usize::MAX)
+}

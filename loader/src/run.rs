@@ -1,0 +1,204 @@
+//! Runs an object: load, attach, drain, shut down.
+//!
+//! Input    an opened object, options
+//! Output   the exit status; text or JSON on the way
+//! Ensures  whatever happens, nothing stays attached: all is held by descriptors of this process
+
+use crate::attach::{self, Attached, Loaded};
+use crate::drain::{Lost, MapHost, Pace, drain};
+use crate::error::Error;
+use crate::object::Object;
+use crate::output::{Flow, Options, Output};
+use crate::ringbuf::Ring;
+use crate::session::{Session, Settings, prepare};
+use crate::sys::SysError;
+use crate::sys::memory::RingPages;
+use crate::sys::process::{Child, Signal, Signals, pidfd, wait_readable};
+use manifest::AttachPoint;
+use std::ffi::CString;
+use std::io::Write;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+/// Longest time without a look at the ring and the counter of lost events.
+const POLL: Duration = Duration::from_millis(100);
+
+/// Test hook of bpftrace's: set, it makes the moment visible at which all is attached.
+const NOTIFY: &str = "__BPFTRACE_NOTIFY_PROBES_ATTACHED";
+
+/// What shapes a run.
+pub struct RunOptions {
+    /// What shapes loading.
+    pub settings: Settings,
+    /// `-c`: words of the command.
+    pub command: Option<Vec<CString>>,
+    /// Stop once all is attached.
+    pub dry_run: bool,
+    /// What shapes the output.
+    pub output: Options,
+    /// Where it goes.
+    pub out: Box<dyn Write>,
+}
+
+/// Runs an object until something ends it. The number is the script's exit code.
+pub fn run(object: Object, mut options: RunOptions, warn: &mut dyn FnMut(&str)) -> Result<u8, Error> {
+    let system = |what: &str| {
+        let what = what.to_owned();
+        move |source: SysError| Error::System { what, source }
+    };
+    let signals = Signals::block().map_err(system("signals"))?;
+    let target = match options.settings.pids.target {
+        0 => None,
+        pid => Some(pidfd(pid).map_err(system(&format!("process {pid}")))?),
+    };
+    let child = options.command.as_deref().map(Child::fork_stopped).transpose();
+    let mut child = child.map_err(system("-c"))?;
+    options.settings.pids.child = child.as_ref().map_or(0, |child| child.pid);
+
+    let session = prepare(object, &options.settings, warn)?;
+    let ring = map_ring(&session).map_err(system("ring buffer"))?;
+    let err = Box::new(std::io::stderr());
+    let output = Output::new(session.object.manifest.clone(), options.output, options.out, err);
+    let host = MapHost::new(&session.object, &session.maps);
+    let lost = Lost::new(&session.object, &session.maps);
+    let mut run =
+        Run { session: &session, signals: &signals, ring, output, host, lost, pace: Pace::default() };
+
+    run.run_special(|at| matches!(at, AttachPoint::Begin))?;
+    let interrupted = || wait_readable([Some(signals.as_fd())], Duration::ZERO).is_ok_and(|[ready]| ready);
+    let attached = attach::attach_all(&session.object, &session.loaded, &interrupted, warn)?;
+    run.say_attached(&attached)?;
+    if options.dry_run {
+        return Ok(0);
+    }
+    if let Some(child) = &mut child {
+        child.release().map_err(system("-c: the command cannot be run"))?;
+    }
+    let code = run.drain_until_end([child.as_ref().map(AsFd::as_fd), target.as_ref().map(OwnedFd::as_fd)])?;
+    drop(attached);
+    run.shut_down(code)
+}
+
+fn map_ring(session: &Session) -> Result<Option<Ring<RingPages>>, SysError> {
+    let Some(map) = session.object.events.and_then(|events| session.maps.maps.get(events)) else {
+        return Ok(None);
+    };
+    let bytes = usize::try_from(map.max_entries()).unwrap_or(0);
+    Ok(Some(Ring::new(RingPages::map(map.as_fd(), bytes)?)))
+}
+
+struct Run<'a> {
+    session: &'a Session,
+    signals: &'a Signals,
+    ring: Option<Ring<RingPages>>,
+    output: Output,
+    host: MapHost<'a>,
+    lost: Lost<'a>,
+    pace: Pace,
+}
+
+impl Run<'_> {
+    /// Runs the special programs of one kind in source order.
+    fn run_special(&self, wanted: impl Fn(&AttachPoint) -> bool) -> Result<(), Error> {
+        for Loaded { planned, program } in &self.session.loaded {
+            let Some(probe) = self.session.object.manifest.probes.get(planned.probe) else { continue };
+            if wanted(&probe.at) {
+                attach::run::run(program.as_fd()).map_err(|source| Error::attach(probe, source))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn say_attached(&mut self, attached: &[Attached]) -> Result<(), Error> {
+        let by_hand = attach::Order::ByHand;
+        let special = self.session.loaded.iter().filter(|one| one.planned.kind.order == by_hand).count();
+        let count = special + attached.iter().map(|one| one.count).sum::<usize>();
+        self.output.attached(count).map_err(output_error)?;
+        if std::env::var_os(NOTIFY).is_some() {
+            self.output.flush().map_err(output_error)?;
+            let mut stdout = std::io::stdout();
+            stdout.write_all(format!("{NOTIFY}\n").as_bytes()).map_err(output_error)?;
+            stdout.flush().map_err(output_error)?;
+        }
+        Ok(())
+    }
+
+    /// Until a signal, the end of a process, or the script's `exit`; gives the latter's code.
+    fn drain_until_end(&mut self, processes: [Option<BorrowedFd<'_>>; 2]) -> Result<Option<u8>, Error> {
+        let [child, target] = processes;
+        let session = self.session;
+        let ring = session.object.events.and_then(|events| session.maps.maps.get(events)).map(AsFd::as_fd);
+        let wait = |ring, timeout| {
+            let what = || "waiting for events".to_owned();
+            wait_readable([Some(self.signals.as_fd()), child, target, ring], timeout)
+                .map_err(|source| Error::System { what: what(), source })
+        };
+        loop {
+            let [_, _, _, has_records] = wait(ring, POLL)?;
+            let delay = self.ring.as_ref().map_or(Duration::ZERO, |ring| self.pace.delay(ring));
+            if has_records && !delay.is_zero() {
+                wait(None, delay)?;
+            }
+            while let Some(signal) = self.signals.next() {
+                match signal {
+                    Signal::Stop => return Ok(None),
+                    Signal::User1 => {
+                        self.run_special(|at| matches!(at, AttachPoint::SelfSignal(s) if s == "SIGUSR1"))?;
+                    }
+                }
+            }
+            if let Flow::Exit(code) = self.drain()? {
+                return Ok(Some(code));
+            }
+            self.lost.report(&mut self.output, false).map_err(output_error)?;
+            let [_, child_ended, target_ended, _] = wait(None, Duration::ZERO)?;
+            if child_ended || target_ended {
+                return Ok(None);
+            }
+        }
+    }
+
+    fn drain(&mut self) -> Result<Flow, Error> {
+        let Some(ring) = &mut self.ring else { return Ok(Flow::Continue) };
+        drain(ring, &mut self.pace, &mut self.output, &mut self.host).map_err(output_error)
+    }
+
+    /// Everything that is in the ring. Nothing is attached any more, so this ends.
+    fn drain_all(&mut self) -> Result<Option<u8>, Error> {
+        while self.ring.as_ref().is_some_and(|ring| ring.pending() > 0) {
+            let before = self.ring.as_ref().map(Ring::pending);
+            if let Flow::Exit(code) = self.drain()? {
+                return Ok(Some(code));
+            }
+            if self.ring.as_ref().map(Ring::pending) == before {
+                break;
+            }
+        }
+        Ok(None)
+    }
+
+    /// After detaching: what is left, `end`, its events, maps.
+    fn shut_down(mut self, code: Option<u8>) -> Result<u8, Error> {
+        self.signals.let_through();
+        let code = match code {
+            Some(code) => Some(code),
+            None => self.drain_all()?,
+        };
+        if code.is_some()
+            && let Some(ring) = &mut self.ring
+        {
+            ring.skip_all();
+        }
+        self.run_special(|at| matches!(at, AttachPoint::End))?;
+        let end_code = self.drain_all()?;
+        self.lost.report(&mut self.output, true).map_err(output_error)?;
+        self.output.maps_at_exit(&mut self.host).map_err(output_error)?;
+        self.output.total_lost().map_err(output_error)?;
+        self.output.flush().map_err(output_error)?;
+        Ok(code.or(end_code).unwrap_or(0))
+    }
+}
+
+fn output_error(source: std::io::Error) -> Error {
+    Error::Io { what: "output".into(), source }
+}

@@ -1,0 +1,148 @@
+//! From an object to loaded programs.
+//!
+//! ```text
+//! plan attach points ─► link ─► CO-RE ─► globals ─► maps ─► bind ─► load
+//! ```
+//!
+//! Input    an opened object, parameters of the script
+//! Output   [`Session`]: everything that dropping undoes
+//! Ensures  nothing is attached; the kernel's types are opened only as far as the object names them
+
+use crate::attach::{self, Loaded, Planned, Point};
+use crate::error::Error;
+use crate::features::Features;
+use crate::globals::{Pids, fill_globals};
+use crate::kernel::cpus;
+use crate::kernel::types::{KernelTypes, VMLINUX};
+use crate::load::{Prototype, load_program, load_types};
+use crate::maps::{Maps, create_maps};
+use crate::object::Object;
+use crate::params::Params;
+use crate::relocate::bind::Bindings;
+use crate::relocate::core::Resolver;
+use crate::relocate::{Linked, bind, link_program, resolve_externs};
+use crate::sys::{bpf, host};
+use manifest::AttachPoint;
+use std::collections::HashMap;
+use std::os::fd::{AsFd, OwnedFd};
+
+/// What shapes loading.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// Parameters of the script.
+    pub params: Params,
+    /// Processes the run is about.
+    pub pids: Pids,
+    /// Allow scripts that change the system.
+    pub allow_unsafe: bool,
+    /// Say on stderr what is done.
+    pub verbose: bool,
+}
+
+/// An object whose programs are loaded.
+#[derive(Debug)]
+pub struct Session {
+    /// The object.
+    pub object: Object,
+    /// Its maps.
+    pub maps: Maps,
+    /// Its programs, for the probes that exist here.
+    pub loaded: Vec<Loaded>,
+    /// Number of possible CPUs.
+    pub cpus: usize,
+}
+
+/// Loads an object. `warn` gets warnings for people.
+pub fn prepare(object: Object, settings: &Settings, warn: &mut dyn FnMut(&str)) -> Result<Session, Error> {
+    if object.manifest.needs_unsafe && !settings.allow_unsafe {
+        return Err(Error::NeedsUnsafe);
+    }
+    settings.params.check(&object.manifest.globals)?;
+    host::lift_files_limit();
+    let mut kernel = KernelTypes::new(settings.verbose);
+    let features = Features::default();
+    let pid = Some(settings.pids.target).filter(|&pid| pid != 0);
+    let mut host = attach::Host { kernel: &mut kernel, features: &features, pid };
+    let planned = attach::plan(&object, &mut host, warn)?;
+    let linked = link_all(&object, &planned, &mut kernel)?;
+    let symbols = resolve_externs(&object.externs, &mut kernel)?;
+
+    let contents = fill_globals(&object, &settings.params, settings.pids)?;
+    let cpus = cpus::possible()?.len();
+    let types = load_types(&object)?;
+    let maps = create_maps(&object, &contents, types.as_fd(), cpus)?;
+    let (map_fds, data_fds) = maps.descriptors();
+    let bindings = Bindings { maps: &map_fds, data: &data_fds, symbols: &symbols, externs: &object.externs };
+
+    let mut modules = HashMap::new();
+    let mut loaded = Vec::new();
+    for (planned, mut linked) in planned.into_iter().zip(linked) {
+        bind(&mut linked, &bindings);
+        let program = load_one(&object, &planned, &linked, &types, &mut modules)?;
+        if settings.verbose
+            && let Some(probe) = object.manifest.probes.get(planned.probe)
+        {
+            eprintln!("loaded {} for {} ({} instructions)", probe.program, probe.name, linked.insns.len());
+        }
+        loaded.push(Loaded { planned, program });
+    }
+    Ok(Session { object, maps, loaded, cpus })
+}
+
+fn link_all(object: &Object, planned: &[Planned], kernel: &mut KernelTypes) -> Result<Vec<Linked>, Error> {
+    let btf = object.btf.clone();
+    let mut resolver = Resolver::new(&btf, &object.manifest.types, kernel);
+    let mut all = Vec::new();
+    for one in planned {
+        let probe = object.manifest.probes.get(one.probe);
+        let (Some(program), Some(probe)) = (object.programs.get(one.probe), probe) else { continue };
+        let mut linked = link_program(object, program);
+        resolver.apply(&probe.program, module_of(&probe.at), &mut linked)?;
+        all.push(linked);
+    }
+    Ok(all)
+}
+
+/// The module a probe is in, if it is in one for certain.
+fn module_of(at: &AttachPoint) -> Option<&str> {
+    let module = match at {
+        AttachPoint::Fentry { module, .. }
+        | AttachPoint::Fexit { module, .. }
+        | AttachPoint::RawTracepoint { module, .. } => Some(module),
+        AttachPoint::Kprobe { module, .. } | AttachPoint::Kretprobe { module, .. } => module.as_ref(),
+        AttachPoint::Begin
+        | AttachPoint::End
+        | AttachPoint::SelfSignal(_)
+        | AttachPoint::Tracepoint { .. }
+        | AttachPoint::Profile(_)
+        | AttachPoint::Interval(_) => None,
+    };
+    module.map(String::as_str).filter(|&module| module != VMLINUX)
+}
+
+fn load_one(
+    object: &Object,
+    planned: &Planned,
+    linked: &Linked,
+    types: &OwnedFd,
+    modules: &mut HashMap<String, Option<OwnedFd>>,
+) -> Result<OwnedFd, Error> {
+    let Some(probe) = object.manifest.probes.get(planned.probe) else {
+        return Err(Error::NothingToAttach);
+    };
+    let prototype = match &planned.point {
+        Point::Trampoline(target) => {
+            if let Some(module) = &target.module
+                && !modules.contains_key(module)
+            {
+                let what = || format!("kernel's types of module {module}");
+                let fd = bpf::module_btf(module).map_err(|source| Error::System { what: what(), source })?;
+                modules.insert(module.clone(), fd);
+            }
+            let module = target.module.as_ref().and_then(|module| modules.get(module));
+            Prototype { id: target.id, module: module.and_then(Option::as_ref).map(AsFd::as_fd) }
+        }
+        Point::Run | Point::Kprobe(_) | Point::Tracepoint(_) | Point::Timer(_) => Prototype::default(),
+    };
+    load_program(object, probe, planned.kind, prototype, linked, types.as_fd())
+}

@@ -1,0 +1,166 @@
+//! What the verifier says, turned into a message about the script.
+//!
+//! Input    the verifier's log, the program's line records and poisoned instructions, the script's text
+//! Output   [`Refusal`]
+//! Ensures  the script's line is shown if the log and the line records lead to one; a field, type or function this
+//!          kernel lacks is named as such
+
+use crate::relocate::Linked;
+use crate::sys::SysError;
+use crate::sys::bpf::LineInfo;
+use manifest::{Probe, Source};
+use std::fmt;
+
+/// Lines of the log that are worth reading.
+const TAIL_LINES: usize = 6;
+
+/// A program that the verifier refused.
+#[derive(Debug, Clone)]
+pub struct Refusal {
+    program: String,
+    probe: String,
+    source: SysError,
+    kernel: String,
+    missing: Option<String>,
+    place: Option<Place>,
+    tail: Vec<String>,
+    log: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Place {
+    file: String,
+    line: u32,
+    column: u32,
+    text: String,
+}
+
+impl Refusal {
+    /// Reads the log.
+    pub fn new(
+        probe: &Probe,
+        linked: &Linked,
+        script: &Source,
+        kernel: &str,
+        source: SysError,
+        log: String,
+    ) -> Self {
+        let insn = last_insn(&log);
+        let poisoned = insn.and_then(|insn| linked.poisoned.iter().find(|poisoned| poisoned.insn == insn));
+        Self {
+            program: probe.program.clone(),
+            probe: probe.name.clone(),
+            source,
+            kernel: kernel.into(),
+            missing: poisoned.map(|poisoned| poisoned.what.clone()),
+            place: insn.and_then(|insn| place(&linked.line_info, script, insn)),
+            tail: tail(&log),
+            log,
+        }
+    }
+
+    /// The whole log.
+    pub fn log(&self) -> &str {
+        &self.log
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match (&self.missing, self.tail.last()) {
+            (Some(missing), _) => format!("{missing} does not exist in kernel {}", self.kernel),
+            (None, Some(last)) => format!("the verifier refuses this: {last}"),
+            (None, None) => "the verifier refuses the program without a reason".to_owned(),
+        };
+        match &self.place {
+            None => write!(f, "{what}")?,
+            Some(place) => {
+                let start = place.column.saturating_sub(1);
+                let indent = " ".repeat(usize::try_from(start).unwrap_or(0));
+                let Place { file, line, column, text } = place;
+                write!(f, "{file}:{line}:{column}: {what}\n{text}\n{indent}~")?;
+            }
+        }
+        write!(f, "\nprogram `{}` for {}: {}", self.program, self.probe, self.source)?;
+        if self.missing.is_some() {
+            return write!(
+                f,
+                "\nHINT: the object was built against a kernel that has it; guard its use, or rebuild with this kernel's types"
+            );
+        }
+        self.tail.iter().try_for_each(|line| write!(f, "\n  | {line}"))
+    }
+}
+
+/// The instruction that the log ends at: the last line of the form `12: (85) call ...`.
+fn last_insn(log: &str) -> Option<usize> {
+    log.lines().rev().find_map(|line| {
+        let (number, rest) = line.split_once(": (")?;
+        rest.get(2..3).filter(|&close| close == ")")?;
+        number.trim().parse().ok()
+    })
+}
+
+fn tail(log: &str) -> Vec<String> {
+    let noise = |line: &str| {
+        line.is_empty()
+            || line.starts_with("processed ")
+            || line.starts_with("verification time")
+            || line.starts_with("stack depth")
+            || line.starts_with("max_states")
+    };
+    let mut lines: Vec<String> = log
+        .lines()
+        .rev()
+        .map(str::trim_end)
+        .filter(|line| !noise(line))
+        .take(TAIL_LINES)
+        .map(str::to_owned)
+        .collect();
+    lines.reverse();
+    lines
+}
+
+/// The script's line at an instruction, from the last record that starts at or before it.
+fn place(records: &[LineInfo], script: &Source, insn: usize) -> Option<Place> {
+    let covers = |record: &&LineInfo| usize::try_from(record.insn).is_ok_and(|start| start <= insn);
+    let record = records.iter().take_while(covers).last()?;
+    let (line, column) = (record.line_col >> 10, record.line_col & 0x3ff);
+    let text = script.text.lines().nth(usize::try_from(line).ok()?.checked_sub(1)?)?;
+    Some(Place { file: script.name.clone(), line, column, text: text.replace('\t', "    ") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::relocate::link::Poisoned;
+    use manifest::AttachPoint;
+
+    fn refusal(log: &str, poisoned: Vec<Poisoned>) -> String {
+        let probe = Probe { program: "p1".into(), name: "begin".into(), at: AttachPoint::Begin, line: 1 };
+        let line = |insn, line, column| LineInfo { insn, file: 0, text: 0, line_col: line << 10 | column };
+        let linked = Linked { line_info: vec![line(0, 1, 1), line(3, 2, 3)], poisoned, ..Linked::default() };
+        let script = Source { name: "a.bt".into(), text: "begin {\n  $x = 1;\n}\n".into() };
+        let source = SysError { call: "BPF_PROG_LOAD", errno: libc::EINVAL };
+        Refusal::new(&probe, &linked, &script, "6.1", source, log.into()).to_string()
+    }
+
+    #[test]
+    fn the_line_of_the_script_is_shown() {
+        let log = "0: (b7) r0 = 0\n4: (61) r1 = *(u32 *)(r0 +0)\nR0 invalid mem access 'scalar'\nprocessed 5 insns\n";
+        let text = refusal(log, vec![]);
+        assert!(text.starts_with(
+            "a.bt:2:3: the verifier refuses this: R0 invalid mem access 'scalar'\n  $x = 1;\n  ~\nprogram `p1`"
+        ));
+    }
+
+    #[test]
+    fn poison_is_explained() {
+        let what = "field `struct task_struct.gone`".into();
+        let text = refusal(
+            "4: (85) call unknown#195896080\ninvalid func unknown#195896080\n",
+            vec![Poisoned { insn: 4, what }],
+        );
+        assert!(text.starts_with("a.bt:2:3: field `struct task_struct.gone` does not exist in kernel 6.1\n"));
+    }
+}
