@@ -226,7 +226,7 @@ pub enum Insn {
 
 impl Insn {
     /// A 64-bit move between registers.
-    pub fn mov(dst: Reg, src: Reg) -> Self {
+    pub const fn mov(dst: Reg, src: Reg) -> Self {
         Self::Alu { op: AluOp::Mov, width: Width::W64, dst, src: Src::Reg(src) }
     }
 

@@ -2,6 +2,8 @@
 #![allow(dead_code)] // each test binary uses its own part
 
 pub mod bpf;
+pub mod clif;
+pub mod random;
 
 use btf::{Builder, IntEncoding, Member, Param, TypeId};
 use codegen_bpf::{
