@@ -111,6 +111,10 @@ pub fn load(file: &Path) -> Result<Case, Failure> {
             set(&mut case, key, value.trim()).map_err(failed)?;
         }
     }
+    // A tracer with a child of its own ends when that does.
+    if case.args.iter().any(|a| a == "-c") {
+        case.interrupt_after_ms = None;
+    }
     Ok(case)
 }
 

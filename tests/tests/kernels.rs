@@ -10,10 +10,10 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use tests::case::{self, Case};
-use tests::job::Job;
+use tests::job::{Job, Outcome};
 use tests::objects::Built;
 use tests::vm::{self, Batch, GUEST_SHARE};
-use tests::{Failure, kernel_btf, lab, objects, oracle, pattern, verdict};
+use tests::{Failure, kernel_btf, lab, objects, oracle, verdict};
 
 const SONDE_LIMIT_S: u64 = 60;
 /// The reference tracer takes some ten seconds to start under emulation, several times that on a busy machine.
@@ -148,7 +148,7 @@ impl Plan {
         if self.mode != Mode::Sonde {
             let outcome = self.oracle(case, &run.kernel)?;
             if self.mode == Mode::Bless {
-                return verdict::ran(case, &outcome).and_then(|()| bless(case, &outcome.out));
+                return verdict::ran(case, &outcome).and_then(|()| bless(case, &outcome));
             }
             return verdict::against_files(case, &outcome);
         }
@@ -170,7 +170,7 @@ impl Plan {
         Ok(())
     }
 
-    fn oracle(&self, case: &Case, kernel: &str) -> Result<tests::job::Outcome, Failure> {
+    fn oracle(&self, case: &Case, kernel: &str) -> Result<Outcome, Failure> {
         let slot = oracle::slot(case, kernel)?;
         if let Some(outcome) = slot.try_read() {
             return Ok(outcome);
@@ -256,12 +256,12 @@ fn add_params(case: &Case, argv: &mut Vec<String>) {
     }
 }
 
-fn bless(case: &Case, out: &str) -> Result<(), Failure> {
+fn bless(case: &Case, outcome: &Outcome) -> Result<(), Failure> {
     let to = case.file.with_extension("out");
     // A file with holes that still fits says more than this run's numbers.
-    let fits = case.out.as_ref().is_some_and(|want| pattern::check(want, out).is_ok());
+    let fits = case.out.is_some() && verdict::against_files(case, outcome).is_ok();
     if fits || (case.has_oracle && case.out.is_none()) {
         return Ok(());
     }
-    std::fs::write(&to, out).map_err(|e| format!("{}: {e}", to.display()))
+    std::fs::write(&to, &outcome.out).map_err(|e| format!("{}: {e}", to.display()))
 }
