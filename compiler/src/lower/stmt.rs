@@ -1,0 +1,163 @@
+//! Statements.
+
+use cranelift_codegen::ir::InstBuilder as _;
+
+use super::expr::Dest;
+use super::memory::repr;
+use super::{Lower, VarPlace};
+use crate::types::Ty;
+use crate::types::tree::{Block, Expr, Stmt, StmtKind, VarId};
+
+impl Lower<'_> {
+    /// A block; its value, if any, is dropped.
+    pub(crate) fn lower_block(&mut self, block: &Block) {
+        self.lower_stmts(&block.stmts);
+        if let Some(value) = &block.value
+            && self.reachable
+        {
+            self.lower_effect(value);
+        }
+    }
+
+    /// Statements up to the first behind which nothing can run.
+    pub(crate) fn lower_stmts(&mut self, stmts: &[Stmt]) {
+        for stmt in stmts {
+            if !self.reachable {
+                return;
+            }
+            let mark = self.mark();
+            self.at(stmt.span);
+            self.lower_stmt(stmt);
+            self.release(mark);
+        }
+    }
+
+    fn lower_stmt(&mut self, stmt: &Stmt) {
+        match &stmt.kind {
+            StmtKind::Expr(e) => self.lower_effect(e),
+            StmtKind::AssignVar { var, value } => self.assign_var(*var, value),
+            StmtKind::AssignMap { map, key, value } => {
+                self.lower_map_assign(*map, key.as_ref(), value, stmt.span);
+            }
+            StmtKind::Aggregate { map, key, agg, args } => {
+                self.lower_aggregate(*map, key.as_ref(), *agg, args, stmt.span);
+            }
+            StmtKind::If { cond, then, otherwise } => {
+                self.if_expr(cond, |l| l.lower_block(then), |l| l.lower_block(otherwise));
+            }
+            StmtKind::While { cond, body } => self.lower_while(cond, body),
+            StmtKind::Unroll { times, body } => self.lower_unroll(*times, body),
+            StmtKind::ForRange { var, from, to, body } => self.lower_for_range(*var, from, to, body, stmt.span),
+            StmtKind::ForMap { var, map, body } => self.lower_for_map(*var, *map, body, stmt.span),
+            StmtKind::Break => self.lower_break(),
+            StmtKind::Continue => self.lower_continue(),
+            StmtKind::Return(value) => {
+                if let Some(value) = value {
+                    self.lower_effect(value);
+                }
+                self.leave_program();
+            }
+            StmtKind::Block(block) => self.lower_block(block),
+        }
+    }
+
+    fn assign_var(&mut self, var: VarId, value: &Expr) {
+        let ty = &self.probe.vars[var.0 as usize].ty;
+        if self.shared.usage.is_constant(var) && self.is_typed(value) {
+            self.shared.typed_vars.insert(var.0);
+        }
+        if ty.is_scalar() {
+            let value = self.lower_scalar(value);
+            self.set_var(var, value);
+        } else if ty.size() > 0 {
+            self.facts.forget_var(&super::maps::var_text(var));
+            let mem = self.var_place(var);
+            // `$x = f($x)` must not write what it still reads.
+            if mentions(value, var) {
+                let temp = self.lower_to_memory(value, false);
+                let temp = if temp == mem { return } else { temp };
+                self.copy(mem, temp, ty.size());
+            } else {
+                self.lower_into(value, Dest { mem, exact: false });
+            }
+        } else {
+            self.lower_effect(value);
+        }
+    }
+
+    /// `return`, `exit()`: ends the program from here, also out of loops.
+    pub fn leave_program(&mut self) {
+        self.request_stop();
+        let exit = self.exit;
+        self.b.ins().jump(exit, &[]);
+        self.reachable = false;
+    }
+
+    /// Gives each variable its place, and zero to those that may be read before they are assigned.
+    pub(crate) fn declare_vars(&mut self) {
+        for index in 0..self.probe.vars.len() {
+            let ty = &self.probe.vars[index].ty;
+            let var = VarId(index as u32);
+            let is_shared = self.shared.usage.shared.contains(&var.0);
+            let place = match (ty.is_scalar(), is_shared) {
+                (true, false) => Some(VarPlace::Ssa(self.result())),
+                _ if ty.size() == 0 => None,
+                _ if ty.size() > self.input.settings.on_stack_limit.max(8) => {
+                    Some(VarPlace::Scratch(self.shared.scratch_var(self.object, var, ty.size())))
+                }
+                (_, true) => {
+                    let offset = self.shared.frame_var(var, ty.size());
+                    Some(VarPlace::Memory(self.frame_mem().plus(offset)))
+                }
+                (false, false) => {
+                    let slot = self.stack_slot(ty.size().next_multiple_of(8));
+                    let region = super::Region::Stack;
+                    Some(VarPlace::Memory(super::Mem { base: super::Base::Slot(slot), offset: 0, region }))
+                }
+            };
+            self.vars.push(place);
+        }
+    }
+
+    /// Zeroes the variables that some path reads before it assigns them.
+    pub(crate) fn clear_vars(&mut self) {
+        let unassigned: Vec<VarId> = self.shared.usage.unassigned.iter().map(|var| VarId(*var)).collect();
+        for var in unassigned {
+            let ty = &self.probe.vars[var.0 as usize].ty;
+            match self.vars[var.0 as usize] {
+                Some(VarPlace::Ssa(variable)) => {
+                    let zero = self.iconst(0);
+                    self.b.def_var(variable, zero);
+                }
+                Some(_) => {
+                    let mem = self.var_place(var);
+                    let int = repr(ty);
+                    let bytes = match ty {
+                        Ty::String(_) => 1,
+                        ty if ty.is_scalar() => int.size.into(),
+                        ty => ty.size(),
+                    };
+                    self.zero(mem, bytes);
+                }
+                None => {}
+            }
+        }
+    }
+}
+
+/// Whether an expression may read a variable. Only the ways that yield an object matter.
+fn mentions(e: &Expr, var: VarId) -> bool {
+    use crate::types::tree::ExprKind as K;
+    match &e.kind {
+        K::Var(v) => *v == var,
+        K::Int(_) | K::Str(_) | K::Unit | K::MapRef(_) | K::Enumerator { .. } | K::Param(_) | K::Arg(_) => false,
+        K::RetVal => false,
+        K::Unary { operand: e, .. } | K::Cast(e) | K::Field { base: e, .. } | K::Deref(e) => mentions(e, var),
+        K::TupleField { base, .. } => mentions(base, var),
+        K::Map { key, .. } => key.as_ref().is_some_and(|key| mentions(key, var)),
+        K::Call { args, .. } => args.iter().any(|arg| mentions(arg, var)),
+        K::Tuple(fields) | K::Record(fields) => fields.iter().any(|field| mentions(field, var)),
+        K::Binary { left: a, right: b, .. } | K::Index { base: a, index: b } => mentions(a, var) || mentions(b, var),
+        _ => true,
+    }
+}

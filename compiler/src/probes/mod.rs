@@ -1,0 +1,83 @@
+//! Probe kinds: one file each, with the section its programs go to, where they attach, and where
+//! arguments and results are.
+//!
+//! Section names are libbpf's (CONVENTIONS section 2). What they cannot say, such as a module, is in
+//! the manifest.
+
+mod btf_programs;
+pub mod kprobe;
+mod special;
+mod timer;
+mod tracepoint;
+
+use cranelift_codegen::ir::{InstBuilder as _, condcodes::IntCC};
+use manifest::{AttachPoint, GlobalRole};
+
+use crate::lower::{Lower, Pure, helper};
+use crate::resolve::{Kind, Target};
+
+/// What the compiler knows of a kind of probe.
+struct Record {
+    /// ELF section of its programs.
+    section: String,
+    /// Where the loader attaches them.
+    at: AttachPoint,
+    /// Whether `-p PID` is tested by the program: such events happen in any process.
+    filter_by_pid: bool,
+}
+
+fn record(target: &Target) -> Record {
+    match &target.kind {
+        Kind::Begin => special::begin(),
+        Kind::End => special::end(),
+        Kind::SelfSignal(signal) => special::signal(signal),
+        Kind::Kprobe(kprobe) => kprobe::entry(kprobe),
+        Kind::Kretprobe(kprobe) => kprobe::exit(kprobe),
+        Kind::Fentry(func) => btf_programs::fentry(func),
+        Kind::Fexit(func) => btf_programs::fexit(func),
+        Kind::RawTracepoint(func) => btf_programs::raw_tracepoint(func),
+        Kind::Tracepoint { category, event, .. } => tracepoint::record(category, event),
+        Kind::Profile(period) => timer::profile(*period),
+        Kind::Interval(period) => timer::interval(*period),
+    }
+}
+
+/// ELF section of a program.
+pub(crate) fn section(target: &Target) -> String {
+    record(target).section
+}
+
+/// The manifest's entry for a program.
+pub(crate) fn attach_point(target: &Target) -> AttachPoint {
+    record(target).at
+}
+
+/// Leaves the program at once if `-p` names another process. The verifier removes the test when it
+/// does not: the global is read-only.
+pub(crate) fn filter_by_pid(l: &mut Lower<'_>) {
+    if !record(l.target()).filter_by_pid {
+        return;
+    }
+    let wanted = l.read_global(GlobalRole::TargetPid);
+    l.if_nonzero(
+        wanted,
+        |l| {
+            let pid_tgid = l.call_helper(helper::GET_CURRENT_PID_TGID, &[]);
+            let pid = l.b.ins().ushr_imm_s(pid_tgid, 32);
+            let other = l.b.ins().icmp(IntCC::NotEqual, pid, wanted);
+            l.if_nonzero(other, Lower::leave_program, |_| {});
+        },
+        |_| {},
+    );
+}
+
+/// The function that is being traced.
+pub(crate) fn traced_function(l: &mut Lower<'_>) -> cranelift_codegen::ir::Value {
+    if let Some(known) = l.facts.get(Pure::FuncIp) {
+        return known;
+    }
+    let ctx = l.context();
+    let ip = l.call_helper(helper::GET_FUNC_IP, &[ctx]);
+    l.facts.set(Pure::FuncIp, ip);
+    ip
+}
