@@ -1,14 +1,16 @@
-//! Parses scripts and shows what is wrong with them: `parse [--print] FILE…`; the exit status is 1
-//! if any has an error.
+//! Parses and expands scripts and shows what is wrong with them:
+//! `parse [--emit=ast | --emit=expanded] FILE…`. The exit status is 1 if any has an error.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use compiler::diag::{Colour, Sources, render};
-use compiler::syntax;
+use compiler::{expand, syntax};
 
 fn main() -> ExitCode {
     let (flags, files): (Vec<String>, Vec<String>) =
         std::env::args().skip(1).partition(|arg| arg.starts_with("--"));
+    let emits = |what: &str| flags.iter().any(|flag| flag == what);
     let mut code = ExitCode::SUCCESS;
     for file in files {
         let text = match std::fs::read_to_string(&file) {
@@ -19,11 +21,19 @@ fn main() -> ExitCode {
                 continue;
             }
         };
-        let (script, diags) = syntax::parse(&file, &text);
-        eprint!("{}", render(&diags, &Sources::of(&file, &text), Colour::Never));
-        if flags.iter().any(|flag| flag == "--print") {
+        let (script, mut diags) = syntax::parse(&file, &text);
+        if emits("--emit=ast") {
             print!("{}", syntax::print_script(&script));
         }
+        if !diags.iter().any(|d| d.is_error()) {
+            let (expanded, more) = expand::expand(script, &BTreeMap::new());
+            diags.extend(more);
+            if emits("--emit=expanded") {
+                print!("{}", syntax::print_script(&expanded.script));
+                println!("{:#?}\n{:#?}", expanded.config, expanded.preamble);
+            }
+        }
+        eprint!("{}", render(&diags, &Sources::of(&file, &text), Colour::Never));
         if diags.iter().any(|d| d.is_error()) {
             code = ExitCode::FAILURE;
         }

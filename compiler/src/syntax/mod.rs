@@ -21,3 +21,7 @@ pub mod visit;
 pub(crate) use parse::parse_expr;
 pub use parse::{Origin, parse, parse_at};
 pub use print::{print_expr, print_script, print_type};
+pub(crate) use tree::MAX_DEPTH;
+
+#[cfg(test)]
+mod tests;

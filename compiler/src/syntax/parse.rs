@@ -63,10 +63,16 @@ pub fn parse(file_name: &str, text: &str) -> (Script, Vec<Diag>) {
 
 /// Parses one of several texts.
 pub fn parse_at(file_name: &str, text: &str, origin: Origin) -> (Script, Vec<Diag>) {
+    let (script, diags, _) = parse_counting(file_name, text, origin);
+    (script, diags)
+}
+
+/// Also counts the tokens given to the grammar, repeated rounds included.
+pub(super) fn parse_counting(file_name: &str, text: &str, origin: Origin) -> (Script, Vec<Diag>, usize) {
     if text.len() > (u32::MAX - origin.offset) as usize / 2 {
         let start = Span::new(origin.offset, origin.offset);
         let diag = Diag::error(&codes::TOO_DEEP, "script too large", start, "");
-        return (Script { file: file_name.to_owned(), ..Script::default() }, vec![diag]);
+        return (Script { file: file_name.to_owned(), ..Script::default() }, vec![diag], 0);
     }
     let lexed = lex_items(text, origin.offset);
     let mut script = Script {
@@ -75,7 +81,7 @@ pub fn parse_at(file_name: &str, text: &str, origin: Origin) -> (Script, Vec<Dia
         next_expr_id: origin.expr_id,
         ..Script::default()
     };
-    let mut parser = Parser { text, base: origin.offset, diags: lexed.diags };
+    let mut parser = Parser { text, base: origin.offset, diags: lexed.diags, tokens_fed: 0 };
     for mut tokens in lexed.items {
         if parser.diags.len() >= MAX_ERRORS {
             break;
@@ -94,12 +100,12 @@ pub fn parse_at(file_name: &str, text: &str, origin: Origin) -> (Script, Vec<Dia
     }
     let mut diags = parser.diags;
     diags.sort_by_key(|d| d.primary.span);
-    (script, diags)
+    (script, diags, parser.tokens_fed)
 }
 
 /// Parses `text` as one expression, for the value of a `#define`, and returns the next free id.
 pub(crate) fn parse_expr(text: &str, origin: Origin) -> Result<(Expr, u32), Vec<Diag>> {
-    let mut parser = Parser { text, base: origin.offset, diags: Vec::new() };
+    let mut parser = Parser { text, base: origin.offset, diags: Vec::new(), tokens_fed: 0 };
     let mut cursor = Cursor::new(text, origin.offset);
     let mut lexer = Lexer::new(&mut cursor, &mut parser.diags);
     lexer.lex_to_end();
@@ -122,6 +128,7 @@ struct Parser<'a> {
     text: &'a str,
     base: u32,
     diags: Vec<Diag>,
+    tokens_fed: usize,
 }
 
 impl Parser<'_> {
@@ -129,6 +136,7 @@ impl Parser<'_> {
         // Building the parser's tables costs more than parsing a small item.
         static PARSER: LazyLock<grammar::ItemParser> = LazyLock::new(grammar::ItemParser::new);
         loop {
+            self.tokens_fed += tokens.len();
             let mut builder = Builder::new(&tokens, *next_id);
             let stream = tokens.iter().enumerate().map(|(i, t)| Ok((i, t.tok.clone(), i + 1)));
             let refusal = match PARSER.parse(&mut builder, stream) {
@@ -203,7 +211,7 @@ fn statement_around(tokens: &[Token], at: usize, wide: bool) -> Option<(usize, u
     }
     let start = statement_start(tokens, at, wide)?;
     let mut depth = 0usize;
-    let mut end = at;
+    let mut end = start;
     while let Some(token) = tokens.get(end) {
         match bracket(token) {
             Bracket::Open => depth += 1,
@@ -214,7 +222,7 @@ fn statement_around(tokens: &[Token], at: usize, wide: bool) -> Option<(usize, u
         end += 1;
         let done = token.is(Sym::Semi) || token.is(Sym::CloseBrace);
         let goes_on = tokens.get(end).is_some_and(|t| t.is(Sym::Else) || t.is(Sym::Semi));
-        if depth == 0 && done && !goes_on {
+        if end > at && depth == 0 && done && !goes_on {
             break;
         }
     }

@@ -7,7 +7,7 @@ use super::visit::for_each_child;
 use crate::diag::{Diag, codes};
 
 /// No tree is deeper than this, so that passes may recurse.
-pub(super) const MAX_DEPTH: u16 = 256;
+pub(crate) const MAX_DEPTH: u16 = 256;
 
 /// State of one parse over the tokens of one item. Positions in the grammar are token indices.
 pub(super) struct Builder<'a> {
