@@ -103,12 +103,14 @@ fn walk_view(ty: &Type<'_>) {
 fn walk_core(btf: &Btf, id: TypeId, ty: &Type<'_>) {
     let _ = (types_are_compat(btf, id, btf, id), types_match(btf, id, btf, id));
     let members = ty.composite().map_or(0, |c| c.len().min(4));
+    // Candidates depend on the root alone.
+    let Ok(root) = Spec::parse(btf, id, "0", RelocKind::TypeExists) else { return };
+    let Ok(candidates) = find_candidates(&root, &[btf]) else { return };
     let paths = (0..members).map(|index| format!("0:{index}")).chain(["0".to_owned()]);
     for path in paths {
         for kind in (0..=12).filter_map(RelocKind::from_number) {
             let Ok(spec) = Spec::parse(btf, id, &path, kind) else { continue };
             let _ = spec.to_string();
-            let Ok(candidates) = find_candidates(&spec, &[btf]) else { continue };
             let Ok(found) = resolve(&spec, &candidates) else { continue };
             if let (true, [_]) = (found.target.is_some(), candidates.as_slice()) {
                 // The first member of a name hides others, as corrupt files may have.

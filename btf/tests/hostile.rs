@@ -39,7 +39,7 @@ fn sample_ext() -> Vec<u8> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1024, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..Default::default() })]
 
     #[test]
     fn whole(damage in damage()) {
@@ -61,7 +61,7 @@ proptest! {
 fn each_single_byte() {
     let good = all_kinds::whole();
     for at in 0..good.len() {
-        for value in [0, 1, 0x7f, 0x80, 0xff] {
+        for value in [0, 0xff] {
             let mut bytes = good.clone();
             bytes[at] = value;
             fuzzing::whole(&bytes);

@@ -27,7 +27,8 @@ pub struct Candidate<'t> {
 /// Types named like the local root (flavours apart) among the own types of each of `targets`.
 ///
 /// The order of search is the caller's: ask for one BTF, or one group of equals, at a time and stop
-/// at the first that has candidates. libbpf's groups are vmlinux, then all modules together.
+/// at the first that has candidates. libbpf's groups are vmlinux, then all modules together. Only the
+/// root decides: relocations with the same root type share their candidates, and one search.
 ///
 /// # Errors
 /// [`CoreError::Anonymous`], and for corrupt BTF.
