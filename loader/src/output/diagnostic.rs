@@ -125,7 +125,9 @@ fn message(error: &RuntimeError, retcode: Option<i64>) -> String {
             .to_owned(),
         RuntimeError::DeleteMissing => "Can't delete map element because it does not exist.".to_owned(),
         RuntimeError::LookupMissing => "Can't lookup map element because it does not exist.".to_owned(),
-        RuntimeError::ArrayBounds => "Array access out of bounds.".to_owned(),
+        RuntimeError::ArrayBounds => {
+            "Array access out of bounds. This can lead to unexpected results.".to_owned()
+        }
         RuntimeError::Helper(_) => error_number_text(retcode.unwrap_or(0)),
     }
 }

@@ -2,14 +2,14 @@
 //!
 //! As bpftrace names them: not `__GFP_MOVABLE`, `__GFP_RECLAIMABLE` and what came after 6.10.
 
-/// Whole sets first, the largest before those it holds.
+/// Whole sets first, in the order in which they are looked for.
 const NAMES: [(u64, &str); 35] = [
     (0x21c_24ca, "GFP_TRANSHUGE"),
     (0x21c_20ca, "GFP_TRANSHUGE_LIGHT"),
     (0x210_0cca, "GFP_HIGHUSER_MOVABLE"),
     (0x10_0cc2, "GFP_HIGHUSER"),
-    (0x40_0cc0, "GFP_KERNEL_ACCOUNT"),
     (0x10_0cc0, "GFP_USER"),
+    (0x40_0cc0, "GFP_KERNEL_ACCOUNT"),
     (0xcc0, "GFP_KERNEL"),
     (0x820, "GFP_ATOMIC"),
     (0x2800, "GFP_NOWAIT"),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 /// Columns of the longest bar.
 const BAR_COLUMNS: u64 = 52;
 
-/// Buckets beyond this are no histogram's: 2^5 for each of 64 powers of two, 1000 linear steps.
+/// Buckets beyond this are no histogram's: at most 2^5 for each of 64 powers of two, or 1000 linear steps.
 pub(super) const BUCKETS_MAX: u64 = 64 << 5;
 
 /// How values were sorted into buckets.
@@ -40,17 +40,18 @@ impl Scale {
         }
     }
 
-    /// The bucket that has no upper bound. A last step that reaches beyond `max` shares it.
-    fn last(self) -> Option<u64> {
+    /// The last bucket. Of steps it has no upper bound, and a step that reaches beyond `max` shares it.
+    fn last(self) -> u64 {
         match self {
-            Scale::Log2 { .. } => None,
-            Scale::Linear { min, max, step } => Some(1 + max.abs_diff(min) / step.max(1)),
+            Scale::Log2 { bits } => 65u64.saturating_sub(u64::from(bits)) << bits,
+            Scale::Linear { min, max, step } => 1 + max.abs_diff(min) / step.max(1),
         }
     }
 
     fn row(self, bucket: u64, count: u64) -> Row {
         let low = (bucket > 0).then(|| self.bound(bucket));
-        let high = (Some(bucket) != self.last()).then(|| self.bound(bucket + 1));
+        let open = matches!(self, Scale::Linear { .. }) && bucket == self.last();
+        let high = (!open).then(|| self.bound(bucket + 1));
         let label = match (&low, &high) {
             (None, None) => "(..., ...)".to_owned(),
             (None, Some((_, high))) => format!("(..., {high})"),
@@ -63,13 +64,12 @@ impl Scale {
 
     /// Rows from the first to the last non-empty bucket, each count divided by `div` afterwards.
     pub(super) fn rows(self, buckets: &Buckets, div: u64) -> Vec<Row> {
-        let filled = || buckets.iter().filter(|(bucket, count)| **bucket <= BUCKETS_MAX && **count > 0);
+        let filled = || buckets.range(..=self.last().min(BUCKETS_MAX)).filter(|(_, count)| **count > 0);
         let (Some((first, _)), Some((last, _))) = (filled().next(), filled().next_back()) else {
             return Vec::new();
         };
-        let last = self.last().map_or(*last, |end| end.min(*last));
         let count = |bucket| buckets.get(&bucket).copied().unwrap_or(0) / div.max(1);
-        (*first..=last).map(|bucket| self.row(bucket, count(bucket))).collect()
+        (*first..=*last).map(|bucket| self.row(bucket, count(bucket))).collect()
     }
 }
 
@@ -81,8 +81,7 @@ fn log2_bound(n: u64, bits: u32) -> (i128, String) {
         power => ((n & ((1 << bits) - 1)) | (1 << bits), power as u32 - 1),
     };
     let suffix = ["", "K", "M", "G", "T", "P", "E"].get(shift as usize / 10).copied().unwrap_or("");
-    let bound = i128::from(mantissa).checked_shl(shift).unwrap_or(i128::MAX);
-    (bound, format!("{}{suffix}", mantissa << (shift % 10)))
+    (i128::from(mantissa) << shift.min(64), format!("{}{suffix}", mantissa << (shift % 10)))
 }
 
 fn linear_bound(bound: i128, step: u64) -> (i128, String) {

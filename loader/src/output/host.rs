@@ -4,7 +4,6 @@ use super::time;
 use std::fs::File;
 use std::io::{self, Read};
 use std::process::{Command, Stdio};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Names for numbers, asked for when a value is printed.
 pub trait Symbols {
@@ -44,8 +43,7 @@ pub trait Host {
 
     /// Nanoseconds since 1970 by the wall clock, for `time()`.
     fn wall_ns(&mut self) -> i64 {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+        time::wall_ns()
     }
 
     /// Wall clock minus boot clock in nanoseconds, for `strftime()`; asked once a run.

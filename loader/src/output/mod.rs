@@ -7,6 +7,7 @@
 //!          no panic on any bytes
 
 mod diagnostic;
+mod effect;
 mod event;
 mod format;
 mod gfp;
@@ -15,10 +16,12 @@ mod host;
 mod json;
 mod map;
 mod printf;
+mod reduce;
 mod show;
 mod stack;
 mod streams;
 mod text;
+#[allow(unsafe_code, reason = "the C library's `strftime` knows the time zone and the locale")]
 mod time;
 mod value;
 

@@ -78,6 +78,11 @@ impl Streams {
         Streams { options, out, err, written: false, line_ended: false }
     }
 
+    /// Whether control characters of untrusted strings are made harmless. JSON has none.
+    pub(super) fn neutralises(&self) -> bool {
+        self.options.terminal && self.options.format == Format::Text
+    }
+
     pub(super) fn out(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.written |= !bytes.is_empty();
         self.line_ended |= bytes.contains(&b'\n');

@@ -2,8 +2,10 @@
 //!
 //! `%f`, `%l` and `%k` are bpftrace's own: micro-, milli- and nanoseconds of 6, 3 and 9 digits.
 
+use crate::sys::host::{Clock, now_ns};
 use std::ffi::CString;
 use std::mem::MaybeUninit;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 const NS: i64 = 1_000_000_000;
 
@@ -56,20 +58,19 @@ pub(super) fn format_with_fraction(text: &str, ns: i64) -> Option<Vec<u8>> {
     formatted::<STRFTIME_BYTES>(&with_fraction, ns)
 }
 
-fn clock_ns(clock: libc::clockid_t) -> i64 {
-    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `now` is a live timespec; a clock the kernel does not know leaves it zero.
-    unsafe { libc::clock_gettime(clock, &mut now) };
-    now.tv_sec.saturating_mul(NS).saturating_add(now.tv_nsec)
+/// Nanoseconds since 1970; 0 if the clock is set before that.
+pub(super) fn wall_ns() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
 }
 
 /// Wall clock minus boot clock now. Of several readings the one least disturbed between the two clocks counts.
 pub(super) fn boot_offset_ns() -> i64 {
     let reading = || {
-        let before = clock_ns(libc::CLOCK_BOOTTIME);
-        let wall = clock_ns(libc::CLOCK_REALTIME);
-        let after = clock_ns(libc::CLOCK_BOOTTIME);
-        (after - before, wall - before.midpoint(after))
+        let before = now_ns(Clock::Boot);
+        let wall = wall_ns();
+        let after = now_ns(Clock::Boot);
+        (after.saturating_sub(before), wall.saturating_sub_unsigned(before.midpoint(after)))
     };
     (0..5).map(|_| reading()).min_by_key(|(disturbance, _)| *disturbance).map_or(0, |(_, offset)| offset)
 }

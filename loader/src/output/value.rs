@@ -138,7 +138,7 @@ impl<'a> Decoder<'a> {
             Layout::Username => {
                 let uid = word(0)? as u32;
                 let name = self.symbols.username(uid);
-                self.untrusted(name.unwrap_or_else(|| uid.to_string()).into_bytes())
+                self.untrusted(name.unwrap_or_default().into_bytes())
             }
             Layout::Timestamp { formats } => self.timestamp(formats, word(0)?, word(8)?),
             Layout::CgroupPath => {
@@ -236,6 +236,12 @@ pub(super) fn integer(bytes: &[u8]) -> u64 {
 /// The `u64` at an offset.
 pub(super) fn word(bytes: &[u8], at: usize) -> Option<u64> {
     bytes.get(at..at.checked_add(8)?).map(integer)
+}
+
+/// As [`word()`], of bytes that should have it.
+pub(super) fn expect_word(bytes: &[u8], at: u32) -> Result<u64, BadBytes> {
+    let short = BadBytes::Short { need: u64::from(at) + 8, have: bytes.len() };
+    word(bytes, at as usize).ok_or(short)
 }
 
 /// The low `bits` of a value.
