@@ -109,3 +109,53 @@ fn scalar_align(size: u32) -> u32 {
 fn no_size(id: TypeId, ty: &Type<'_>) -> Error {
     Error::NoSize { id, kind: ty.kind().map_or("void", |kind| kind.name()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::core::sample::sample;
+    use crate::{Btf, Error, KindSet, TypeId};
+
+    fn check(lines: &str, name: &str, expected: (u64, u32)) {
+        let answer = || -> Result<_, Error> {
+            let btf = sample(lines)?;
+            let id = btf.find(name, KindSet::ALL).next().ok_or(Error::NotSplit)?;
+            Ok((btf.size_of(id)?, btf.align_of(id)?))
+        };
+        assert_eq!(answer(), Ok(expected), "{name} in {lines}");
+    }
+
+    #[test]
+    fn sizes_and_alignments() {
+        check("", "u16", (2, 2));
+        check("typedef t u64[3]", "t", (24, 8));
+        check("enum e 4: A=1", "e", (4, 4));
+        check("enum64 e 8: A=1", "e", (8, 8));
+        check("struct s 16: a u8 0, p * 64", "s", (16, 8));
+        check("struct s 6: a u8[6] 0", "s", (6, 1));
+        check("struct in 4: a u32 0\nunion u 8: i in 0, b u16 0", "u", (8, 4));
+        // Packed: by its size, by an offset; a bit-field's offset says nothing.
+        check("struct s 5: a u32 0, b u8 32", "s", (5, 1));
+        check("struct s 8: b u8 0, a u32 8", "s", (8, 1));
+        check("struct s 8: b u8 0, a u32 8:3", "s", (8, 4));
+    }
+
+    #[test]
+    fn some_types_have_no_size() -> Result<(), Error> {
+        let btf = sample("fwd f")?;
+        let fwd = btf.ids().next_back().unwrap_or_default();
+        let error = |id, kind| Error::NoSize { id, kind };
+        assert_eq!(btf.size_of(fwd), Err(error(fwd, "forward declaration")));
+        assert_eq!(btf.align_of(TypeId::VOID), Err(error(TypeId::VOID, "void")));
+        Ok(())
+    }
+
+    #[test]
+    fn huge_arrays_overflow_to_an_error() -> Result<(), Error> {
+        let max = u32::MAX;
+        let lines = format!("typedef t u64[{max}][{max}]\nstruct s 8: a t 0");
+        let btf: Btf = sample(&lines)?;
+        let t = btf.find("t", KindSet::ALL).next().ok_or(Error::NotSplit)?;
+        assert_eq!(btf.size_of(t), Err(Error::TooDeep(t)));
+        Ok(())
+    }
+}

@@ -7,8 +7,8 @@
 //!          symbols and not shapes.
 //! Breaks   the first limit of the format that a call oversteps is reported by `finish`
 //!
-//! Layouts: kernel `Documentation/bpf/btf.rst`, section 2.2. The kernel's naming rules (CONVENTIONS
-//! section 4) are the caller's to keep.
+//! Layouts: kernel `Documentation/bpf/btf.rst`, section 2.2. The kernel's naming rules
+//! (`kernel/bpf/btf.c`, `btf_name_valid_identifier`) are the caller's to keep.
 
 use std::collections::HashMap;
 use std::sync::Arc;
