@@ -79,26 +79,23 @@ pub(crate) enum SymbolKind {
 pub(crate) enum Bind {
     Local,
     Global,
-    /// Global in ELF's sense, but nobody outside the linked object may use it.
-    Hidden,
     Weak,
 }
 
 impl Symbol {
-    fn info(&self) -> (elf::SymbolInfo, elf::SymbolOther) {
+    fn info(&self) -> elf::SymbolInfo {
         let kind = match self.kind {
             SymbolKind::Function => elf::STT_FUNC,
             SymbolKind::Object => elf::STT_OBJECT,
             SymbolKind::Section => elf::STT_SECTION,
             SymbolKind::Extern => elf::STT_NOTYPE,
         };
-        let (bind, visibility) = match self.bind {
-            Bind::Local => (elf::STB_LOCAL, elf::STV_DEFAULT),
-            Bind::Global => (elf::STB_GLOBAL, elf::STV_DEFAULT),
-            Bind::Hidden => (elf::STB_GLOBAL, elf::STV_HIDDEN),
-            Bind::Weak => (elf::STB_WEAK, elf::STV_DEFAULT),
+        let bind = match self.bind {
+            Bind::Local => elf::STB_LOCAL,
+            Bind::Global => elf::STB_GLOBAL,
+            Bind::Weak => elf::STB_WEAK,
         };
-        (elf::SymbolInfo::new(bind, kind), elf::SymbolOther(0).with_visibility(visibility))
+        elf::SymbolInfo::new(bind, kind)
     }
 }
 
@@ -207,12 +204,11 @@ pub(crate) fn write(elf: &Elf) -> Result<Vec<u8>, String> {
     writer.write_null_symbol();
     for (&index, name) in order.iter().zip(&names) {
         let symbol = &elf.symbols[index];
-        let (st_info, st_other) = symbol.info();
         writer.write_symbol(&Sym {
             section: symbol.section.map(|section| section as u32 + 1),
             st_name: writer.string_offset(*name),
-            st_info,
-            st_other,
+            st_info: symbol.info(),
+            st_other: elf::SymbolOther(0),
             st_shndx: elf::SHN_UNDEF,
             st_value: symbol.value,
             st_size: symbol.size,

@@ -217,6 +217,7 @@ pub enum Linkage {
     /// Programs, and subprograms that are verified alone with unknown arguments.
     #[default]
     Global,
-    /// Subprograms and callbacks that are verified with each caller: hidden ELF symbol, static in BTF.
+    /// Subprograms and callbacks that are verified with each caller: local in ELF, static in BTF,
+    /// as clang makes of C's `static`.
     Static,
 }

@@ -14,7 +14,7 @@ use btf::{IntEncoding, Linkage as BtfLinkage, Member, SecVar, StrOff, TypeId};
 use cranelift_codegen::ir::SourceLoc;
 
 use crate::elf::{Bind, Elf, Relocation, RelocationKind, Section, SectionKind, Symbol, SymbolKind, write};
-use crate::emit::{Code, Placed};
+use crate::emit::Code;
 use crate::encode::encode;
 use crate::insn::{Insn, Reference};
 use crate::module::{DataInit, ExternKind, KeyOrSize, Linkage, MapDef, Module};
@@ -30,7 +30,7 @@ struct Places {
     map_symbols: Vec<usize>,
     data_symbols: Vec<usize>,
     extern_symbols: Vec<usize>,
-    /// The section symbol of `.text`, for callbacks.
+    /// The section symbol of `.text`, for static subprograms and callbacks.
     text_symbol: Option<usize>,
 }
 
@@ -38,8 +38,8 @@ struct Places {
 pub(crate) fn build(mut module: Module, code: &[Code]) -> Result<Vec<u8>, String> {
     let mut elf = Elf::default();
     let mut places = place_functions(&mut elf, &module, code);
-    let uses_callbacks = code.iter().flat_map(|code| &code.insns).any(is_callback);
-    if uses_callbacks {
+    let references = code.iter().flat_map(|code| &code.insns).filter_map(|placed| placed.reference);
+    if references.into_iter().any(|reference| is_into_text(&module, reference)) {
         let text = elf.sections.iter().position(|section| section.name == TEXT);
         places.text_symbol = Some(push_symbol(&mut elf, "", text, SymbolKind::Section, Bind::Local));
     }
@@ -49,7 +49,7 @@ pub(crate) fn build(mut module: Module, code: &[Code]) -> Result<Vec<u8>, String
     define_maps(&mut elf, &mut module, &mut places);
     define_data(&mut elf, &mut module, &mut places);
     declare_externs(&mut elf, &mut module, &mut places);
-    write_code(&mut elf, code, &places);
+    write_code(&mut elf, &module, code, &places);
     let ext = describe_code(&elf, &mut module, code, &places);
     for (name, bytes) in std::mem::take(&mut module.extra_sections) {
         elf.sections.push(section(&name, SectionKind::Other, 1, bytes));
@@ -98,8 +98,8 @@ fn place_functions(elf: &mut Elf, module: &Module, code: &[Code]) -> Places {
 fn symbols_of_functions(elf: &mut Elf, module: &Module, code: &[Code], places: &mut Places) {
     for ((function, code), (section, offset)) in module.functions.iter().zip(code).zip(&places.functions) {
         let bind = match function.linkage {
-            Linkage::Static if function.section == TEXT => Bind::Hidden,
-            Linkage::Static | Linkage::Global => Bind::Global,
+            Linkage::Static => Bind::Local,
+            Linkage::Global => Bind::Global,
         };
         let symbol = push_symbol(elf, &function.name, Some(*section), SymbolKind::Function, bind);
         elf.symbols[symbol].value = *offset;
@@ -108,42 +108,56 @@ fn symbols_of_functions(elf: &mut Elf, module: &Module, code: &[Code], places: &
     }
 }
 
-fn is_callback(placed: &Placed) -> bool {
-    matches!(placed.reference, Some(Reference::FuncAddr(_)))
+/// Whether the reference goes through the section symbol, as clang's to static functions do:
+/// libbpf's linker wants static functions local, and cilium no call to a local symbol.
+fn is_into_text(module: &Module, reference: Reference) -> bool {
+    match reference {
+        Reference::FuncAddr(_) => true,
+        Reference::Call(index) => module.functions[index as usize].linkage == Linkage::Static,
+        _ => false,
+    }
 }
 
-fn write_code(elf: &mut Elf, code: &[Code], places: &Places) {
+fn write_code(elf: &mut Elf, module: &Module, code: &[Code], places: &Places) {
     for (code, (section, _)) in code.iter().zip(&places.functions) {
         for placed in &code.insns {
             let offset = elf.sections[*section].bytes.len() as u64;
             let mut insn = placed.insn;
-            if let (Insn::LdImm64 { imm, .. }, Some(Reference::FuncAddr(index))) = (&mut insn, placed.reference) {
-                // Libbpf and cilium take the immediate as the byte offset from the section's start.
-                *imm = places.functions[index as usize].1 as i64;
-            }
-            if let Insn::LdImm64 { imm, .. } = &mut insn {
-                // The offset in a variable: the upper half belongs to the loader.
-                if matches!(placed.reference, Some(Reference::Data(_))) {
-                    *imm &= 0xffff_ffff;
+            match (&mut insn, placed.reference) {
+                // Byte offset from the section's start.
+                (Insn::LdImm64 { imm, .. }, Some(Reference::FuncAddr(index))) => {
+                    *imm = places.functions[index as usize].1 as i64;
                 }
+                // Instructions from the section's start, less the one every call adds.
+                (Insn::Call { imm, .. }, Some(reference @ Reference::Call(index)))
+                    if is_into_text(module, reference) =>
+                {
+                    *imm = (places.functions[index as usize].1 / 8) as i32 - 1;
+                }
+                // The offset in a variable: the upper half belongs to the loader.
+                (Insn::LdImm64 { imm, .. }, Some(Reference::Data(_))) => *imm &= 0xffff_ffff,
+                _ => {}
             }
             encode(&insn, &mut elf.sections[*section].bytes);
-            if let Some((symbol, kind)) = relocation(placed.reference, places) {
+            if let Some((symbol, kind)) = relocation(module, placed.reference, places) {
                 elf.sections[*section].relocations.push(Relocation { offset, symbol, kind });
             }
         }
     }
 }
 
-fn relocation(reference: Option<Reference>, places: &Places) -> Option<(usize, RelocationKind)> {
+fn relocation(module: &Module, reference: Option<Reference>, places: &Places) -> Option<(usize, RelocationKind)> {
     use RelocationKind::{Address, Call};
-    Some(match reference? {
+    let reference = reference?;
+    let into_text = || places.text_symbol.expect("made because something refers into .text");
+    Some(match reference {
         Reference::Map(index) => (places.map_symbols[index as usize], Address),
         Reference::Data(index) => (places.data_symbols[index as usize], Address),
         Reference::Extern(index) => (places.extern_symbols[index as usize], Address),
         Reference::Kfunc(index) => (places.extern_symbols[index as usize], Call),
+        Reference::Call(_) if is_into_text(module, reference) => (into_text(), Call),
         Reference::Call(index) => (places.function_symbols[index as usize], Call),
-        Reference::FuncAddr(_) => (places.text_symbol.expect("made when callbacks are used"), Address),
+        Reference::FuncAddr(_) => (into_text(), Address),
         Reference::Core(_) => return None,
     })
 }

@@ -101,18 +101,26 @@ impl Lower<'_> {
         if let (AluOp::And, Some(mask)) = (op, self.values.imm_unsigned(b)) {
             return self.mask(ty, a, mask, b, dst);
         }
-        match self.values.imm(b).map(i32::try_from) {
-            Some(Ok(imm)) => {
+        match self.immediate(ty, b) {
+            Some(imm) => {
                 let a = self.operand(op, ty, a);
                 self.alu_imm(op, width(ty), a, imm, out);
             }
-            _ => {
+            None => {
                 let (a, b) = (self.operand(op, ty, a), self.operand(op, ty, b));
                 self.two_address(Op::Alu { op, width: width(ty) }, &[a, b], out);
             }
         }
         if overflows(op) {
             self.mask_result(ty, out, dst);
+        }
+    }
+
+    /// A number as an operation of type `ty` takes it. Narrow ones are zero-extended like registers.
+    fn immediate(&self, ty: Type, value: Value) -> Option<i32> {
+        match ty {
+            I64 => i32::try_from(self.values.imm(value)?).ok(),
+            _ => Some(self.values.imm_unsigned(value)? as i32),
         }
     }
 
@@ -128,7 +136,7 @@ impl Lower<'_> {
             return self.zero_extend(a, 32, dst);
         }
         if let Ok(imm) = i32::try_from(mask as i64) {
-            let a = if ty == I64 || imm >= 0 { self.reg(a) } else { self.low(a, 32) };
+            let a = if imm >= 0 { self.low(a, 32 - imm.leading_zeros()) } else { self.reg(a) };
             return self.alu_imm(AluOp::And, Width::W64, a, imm, dst);
         }
         if let Ok(imm) = u32::try_from(mask) {

@@ -14,7 +14,7 @@ use codegen_bpf::{
 /// What every test module offers to CLIF, by namespace and index:
 /// maps 2:0 `counts` (hash, u64 → u64), 2:1 `events` (ring buffer); data 3:0 `limit` (.rodata, u32),
 /// 3:1 `total` (.bss, u64); CO-RE 4:0 field offset 24, 4:1 size 8, 4:2 existence 1, 4:3 a large enumerator;
-/// constants 5:0 = 1000, 5:1 = -7; externs 6:0 `jiffies`, 6:1 kfunc `bpf_task_release`.
+/// constants 5:0 = 1000, 5:1 = -7; externs 6:0 `vfs_read`, 6:1 kfunc `bpf_task_release`.
 pub fn module(clif: &str) -> Module {
     let mut btf = Builder::new();
     let u32_ty = btf.add_int("unsigned int", 4, IntEncoding::default());
@@ -24,7 +24,8 @@ pub fn module(clif: &str) -> Module {
     let task = btf.add_struct("task_struct", 32, &[member]);
     let ptr = btf.add_ptr(TypeId::VOID);
     let names = ["ctx", "b", "c", "d", "e"];
-    let kfunc = btf.add_func_proto(TypeId::VOID, &[Param { name: "p", ty: ptr }]);
+    let task_ptr = btf.add_ptr(task);
+    let kfunc = btf.add_func_proto(TypeId::VOID, &[Param { name: "p", ty: task_ptr }]);
     let relo = |access: &str, kind, local_value| CoreRelo { root: task, access: access.into(), kind, local_value };
     let functions = cranelift_reader::parse_functions(clif).expect("test CLIF parses");
     let functions = functions.into_iter().map(|clif| {
@@ -76,7 +77,7 @@ pub fn module(clif: &str) -> Module {
         ],
         constants: vec![1000, -7],
         externs: vec![
-            Extern { name: "jiffies".into(), weak: false, kind: ExternKind::Ksym, ty: TypeId::VOID },
+            Extern { name: "vfs_read".into(), weak: false, kind: ExternKind::Ksym, ty: TypeId::VOID },
             Extern { name: "bpf_task_release".into(), weak: true, kind: ExternKind::Kfunc, ty: kfunc },
         ],
         functions,
