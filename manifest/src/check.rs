@@ -169,10 +169,8 @@ impl Manifest {
             Layout::Enum { id, .. } if *id as usize >= self.enums.len() => {
                 return Err(format!("no enum {id}, there are {}", self.enums.len()));
             }
-            Layout::Array { of, stride, .. } => {
-                if self.check_layout(of, depth + 1)? > u64::from(*stride) {
-                    return Err("array elements overlap".into());
-                }
+            Layout::Array { of, stride, .. } if self.check_layout(of, depth + 1)? > u64::from(*stride) => {
+                return Err("array elements overlap".into());
             }
             Layout::Tuple { size, fields } | Layout::Record { size, fields, .. } => {
                 for field in fields {

@@ -190,7 +190,8 @@ pub enum MapValue {
         signed: bool,
     },
     /// Cell: `u64`, one element a bucket. `bits` splits each power of two in `2^bits` buckets:
-    /// bucket 0 holds negatives, `1 + v` for `v < 2^bits`, else `1 + (log2 concatenated with the next bits)`.
+    /// bucket 0 holds negatives, `1 + v` for `v < 2^bits`, else
+    /// `1 + ((log2(v) - bits + 1) << bits) + the bits of v behind its leading one`.
     Hist {
         /// 0 to 5.
         bits: u8,
