@@ -250,7 +250,7 @@ pub struct DataSec<'a> {
 /// One variable or function in a section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SecVar {
-    /// A [`Type::Var`] or, in `.ksyms`, a [`Type::Func`].
+    /// A [`crate::Type::Var`] or, in `.ksyms`, a [`crate::Type::Func`].
     pub ty: TypeId,
     /// Bytes from the start of the section.
     pub offset: u32,
