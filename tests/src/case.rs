@@ -58,6 +58,8 @@ pub struct Case {
     pub compare: Compare,
     pub keep: Vec<String>,
     pub opens_btf: Option<Vec<String>>,
+    /// Only resolved, loaded and verified: `sonde check`.
+    pub check_only: bool,
     /// Expected standard output.
     pub out: Option<String>,
     /// Expected standard error.
@@ -67,13 +69,34 @@ pub struct Case {
 impl Case {
     /// Whether a run can be wrong at all.
     pub fn has_expectation(&self) -> bool {
-        self.out.is_some() || self.has_oracle || self.opens_btf.is_some()
+        self.out.is_some() || self.has_oracle || self.opens_btf.is_some() || self.check_only
     }
 }
 
 /// All cases, by name.
 pub fn load_all() -> Result<Vec<Case>, Failure> {
     tree::files(&dir(), "bt").iter().map(|file| load(file)).collect()
+}
+
+/// The scripts of `golden/` that have an object, as cases that every kernel's verifier must pass.
+pub fn load_golden() -> Result<Vec<Case>, Failure> {
+    let golden = lab::tree().join("golden");
+    let refused = |script: &PathBuf| {
+        script.with_file_name("diagnostics").exists() || script.starts_with(golden.join("diagnostics"))
+    };
+    let mut cases = Vec::new();
+    for script in tree::files(&golden, "bt").into_iter().filter(|s| !refused(s)) {
+        let mut case = load(&script)?;
+        let folder = script.parent().unwrap_or(&script);
+        case.name = folder.strip_prefix(lab::tree()).unwrap_or(folder).to_string_lossy().into_owned();
+        case.check_only = true;
+        let modules = tree::files(&golden.join("kernel"), "")
+            .into_iter()
+            .filter_map(|f| Some(f.file_name()?.to_str()?.to_owned()));
+        case.modules = modules.filter(|name| name != "vmlinux" && name != "roots").collect();
+        cases.push(case);
+    }
+    Ok(cases)
 }
 
 fn dir() -> PathBuf {
@@ -103,6 +126,7 @@ pub fn load(file: &Path) -> Result<Case, Failure> {
         compare: Compare::Exact,
         keep: Vec::new(),
         opens_btf: None,
+        check_only: false,
         out: beside("out"),
         err: beside("err"),
     };

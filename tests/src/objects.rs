@@ -22,6 +22,12 @@ pub fn sonde() -> Result<PathBuf, Failure> {
     BUILT.get_or_init(|| built("SONDE_SONDE", "loader", "sonde", Some(&profile))).clone()
 }
 
+/// The loader as it ships.
+pub fn sonde_shipped() -> Result<PathBuf, Failure> {
+    static BUILT: OnceLock<Result<PathBuf, Failure>> = OnceLock::new();
+    BUILT.get_or_init(|| built("SONDE_SONDE", "loader", "sonde", Some("release-loader"))).clone()
+}
+
 /// This crate's driver inside the guest.
 pub fn guest() -> Result<PathBuf, Failure> {
     static BUILT: OnceLock<Result<PathBuf, Failure>> = OnceLock::new();

@@ -6,13 +6,13 @@
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
 use tests::job::Job;
 use tests::objects::Built;
 use tests::vm::{self, Batch};
-use tests::{Failure, case, kernel_btf, lab, objects, tree, verdict};
+use tests::{Failure, case, kernel_btf, lab, objects, verdict};
 
 /// One foreign reader and what it is made to do with `$O`, the object.
 struct Reader {
@@ -79,26 +79,10 @@ fn trials(args: &Arguments) -> Result<Vec<Trial>, Failure> {
         .collect())
 }
 
-/// Scripts by name. A golden that expects a diagnostic has no object.
+/// Scripts by name.
 fn scripts() -> Result<BTreeMap<String, PathBuf>, Failure> {
-    let golden = lab::tree().join("golden");
-    let mut scripts: BTreeMap<String, PathBuf> =
-        case::load_all()?.into_iter().map(|c| (format!("cases/{}", c.name), c.script)).collect();
-    for script in tree::files(&golden, "bt") {
-        if !expects_diagnostic(&script) {
-            let name = script.strip_prefix(lab::tree()).unwrap_or(&script).with_extension("");
-            scripts.insert(name.to_string_lossy().into_owned(), script);
-        }
-    }
-    Ok(scripts)
-}
-
-fn expects_diagnostic(script: &Path) -> bool {
-    let stem = script.file_stem().unwrap_or_default().to_string_lossy();
-    let dir = script.parent().unwrap_or(script);
-    let names = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    let mut names = names.map(|e| e.file_name().to_string_lossy().into_owned());
-    names.any(|n| n.contains("diag") || n == "stderr" || n == format!("{stem}.err"))
+    let cases = case::load_all()?.into_iter().map(|c| (format!("cases/{}", c.name), c.script));
+    Ok(cases.chain(case::load_golden()?.into_iter().map(|c| (c.name, c.script))).collect())
 }
 
 fn modules() -> Result<Vec<String>, Failure> {

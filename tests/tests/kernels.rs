@@ -1,7 +1,7 @@
 //! Runs every case of `tests/cases` on its kernels: `cargo test -p tests --test kernels -- 6.12::lang`.
 //!
 //! Each object is built once and runs unchanged on all of them; one boot per kernel runs all its jobs.
-//! `SONDE_TESTS=oracle` runs the reference tracer alone against the expected files, and with
+//! The scripts of `golden/` are loaded and verified on all of them too. `SONDE_TESTS=oracle` runs the reference tracer alone against the expected files, and with
 //! `SONDE_BLESS=1` writes them.
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -71,7 +71,8 @@ fn trials(args: &Arguments) -> Result<Vec<Trial>, Failure> {
 
 fn runs(mode: Mode) -> Result<Vec<Run>, Failure> {
     let mut runs = Vec::new();
-    for case in case::load_all()? {
+    let golden = if mode == Mode::Sonde { case::load_golden()? } else { Vec::new() };
+    for case in case::load_all()?.into_iter().chain(golden) {
         let case = Arc::new(case);
         if mode == Mode::Sonde && !case.has_expectation() {
             return Err(format!(
@@ -208,6 +209,10 @@ fn sonde_job(case: &Case, batch: &Batch, object: &Path) -> Result<Job, Failure> 
     let id = job_id(case, "sonde");
     let mut argv = Vec::new();
     let mut job = base_job(case, SONDE_LIMIT_S);
+    if case.check_only {
+        let object = batch.put(object, &format!("objects/{}.bpf.o", case.name))?;
+        return Ok(Job { id, argv: vec!["sonde".into(), "check".into(), object], is_tracer: false, ..job });
+    }
     if case.opens_btf.is_some() {
         // -DD: the tracer is the job's own process, and strace outlives it to finish its log.
         let strace = format!("strace -DD -f -e trace=open,openat -o {GUEST_SHARE}/{id}.strace");

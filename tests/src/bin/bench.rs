@@ -30,10 +30,6 @@ fn main() -> ExitCode {
 
 fn bench(runs: usize) -> Result<(), Failure> {
     lab::set_up()?;
-    if std::env::var_os("SONDE_LOADER_PROFILE").is_none() {
-        // SAFETY: no other thread runs yet.
-        unsafe { std::env::set_var("SONDE_LOADER_PROFILE", "release-loader") };
-    }
     let dir = tempfile::tempdir().map_err(|e| e.to_string())?;
     let btf = kernel_btf::directory(lab::BUILD_KERNEL, &[])?;
     for script in SCRIPTS {
@@ -50,7 +46,7 @@ fn source(script: &str, extension: &str) -> PathBuf {
 
 fn start_and_memory(objects_dir: &Path, runs: usize) -> Result<(), Failure> {
     let mut batch = Batch::new(lab::BUILD_KERNEL)?;
-    batch.put(&objects::sonde()?, "bin/sonde")?;
+    batch.put(&objects::sonde_shipped()?, "bin/sonde")?;
     let id = |tracer: &str, script: &str, run: usize| format!("{script}.{tracer}.{run}");
     for script in SCRIPTS {
         let object = format!("{script}.bpf.o");
@@ -112,7 +108,7 @@ fn median(mut values: Vec<u64>) -> u64 {
 }
 
 fn sizes() -> Result<(), Failure> {
-    let ours = file_bytes(&objects::sonde()?)?;
+    let ours = file_bytes(&objects::sonde_shipped()?)?;
     let files = with_libraries(&lab::guest_root().join("usr/bin/bpftrace"))?;
     let theirs = files.iter().map(|f| file_bytes(f)).sum::<Result<u64, _>>()?;
     println!(
