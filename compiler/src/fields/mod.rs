@@ -4,12 +4,32 @@
 //! Output   [`Composite`]s by name, their [`Member`]s, [`Ty`]s of BTF types
 //! Ensures  modules are read only when a name leads there; one look-up per name
 //! Breaks   nothing: handles stay valid for the life of the kernel description
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `find.rs` | types and enumerators by name |
+//! | `convert.rs` | BTF types as [`Ty`] |
+//! | `member.rs` | members of composites |
+//! | `script.rs` | the script's C definitions |
+//! | `show.rs` | types as text for messages |
 
-use crate::kernel::BtfId;
+mod convert;
+mod find;
+mod member;
+mod script;
+mod show;
+
+pub use find::{Enumerator, Named};
+pub use script::preamble_btf;
+
+use crate::kernel::{BtfId, Kernel};
 use crate::types::Ty;
-use btf::TypeId;
+use btf::{Btf, TypeId};
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 
-/// A struct or union of the kernel or, under [`BtfId::SCRIPT`], of the script's preamble.
+/// A struct or union of the kernel or, under [`BtfId::SCRIPT`], of the script's preamble. One that is
+/// only declared has size 0; [`Fields::complete`] finds its definition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Composite {
     /// The file that defines it.
@@ -48,3 +68,59 @@ pub struct Member {
     /// Declared type in the composite's file.
     pub id: TypeId,
 }
+
+/// The types a script can name.
+#[derive(Debug)]
+pub struct Fields<'k> {
+    kernel: &'k Kernel,
+    /// The script's C definitions, as a BTF that continues vmlinux's.
+    script: Option<Btf>,
+    /// Searched before vmlinux: the module that the probe hooks.
+    module: Cell<Option<BtfId>>,
+    names: RefCell<HashMap<find::Query, Option<Named>>>,
+    enumerators: RefCell<HashMap<String, Option<Enumerator>>>,
+}
+
+impl<'k> Fields<'k> {
+    /// An analyser for one script. `script` holds its C definitions.
+    pub fn new(kernel: &'k Kernel, script: Option<Btf>) -> Fields<'k> {
+        Fields {
+            kernel,
+            script,
+            module: Cell::new(None),
+            names: RefCell::default(),
+            enumerators: RefCell::default(),
+        }
+    }
+
+    /// The kernel description.
+    pub fn kernel(&self) -> &'k Kernel {
+        self.kernel
+    }
+
+    /// From here on names are looked for in this module first.
+    pub fn prefer(&self, module: Option<BtfId>) {
+        self.module.set(module);
+    }
+
+    /// The types of a file, the script's included.
+    pub fn btf(&self, id: BtfId) -> &Btf {
+        match (&self.script, id) {
+            (Some(script), BtfId::SCRIPT) => script,
+            _ => self.kernel.btf(id),
+        }
+    }
+
+    /// `vmlinux`, the module's name, or `""` for the script.
+    pub fn file_name(&self, id: BtfId) -> &str {
+        if id == BtfId::SCRIPT { "" } else { self.kernel.name(id) }
+    }
+
+    /// The file whose own type this is: types of modules refer to vmlinux's.
+    fn home(&self, btf: BtfId, id: TypeId) -> BtfId {
+        if btf != BtfId::VMLINUX && id < self.btf(btf).first_id() { BtfId::VMLINUX } else { btf }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,29 @@
 //! The kernel description: types, functions and tracepoints of the kernel that scripts are compiled
 //! against.
+//!
+//! Input    the live host, or BTF files named as in `/sys/kernel/btf`
+//! Output   [`Kernel`]
+//! Ensures  vmlinux is read at once, a module only when someone names it or something vmlinux lacks;
+//!          a module nobody needs may be broken
+//! Breaks   nothing: what was opened stays, handles remain valid
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `source.rs` | where files come from; the only place with I/O |
+//! | `events.rs` | tracepoints by category |
+//! | `list.rs` | `sondec list` |
+//! | `pattern.rs` | `*` in names |
+
+pub mod events;
+pub mod list;
+pub mod pattern;
+mod source;
+
+pub use source::Source;
+
+use btf::{Btf, Kind, TypeId};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 /// A BTF file of the kernel description.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -10,4 +34,237 @@ impl BtfId {
     pub const VMLINUX: BtfId = BtfId(0);
     /// Not a file: the C definitions of the script.
     pub const SCRIPT: BtfId = BtfId(u32::MAX);
+}
+
+/// Name of the kernel's own BTF.
+pub const VMLINUX: &str = "vmlinux";
+
+/// Why there is no kernel description.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file could not be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file is no usable BTF.
+    #[error("the BTF of `{name}` is broken")]
+    Btf {
+        /// `vmlinux`, or a module.
+        name: String,
+        /// What is wrong.
+        #[source]
+        source: btf::Error,
+    },
+}
+
+/// A kernel as the compiler sees it.
+#[derive(Debug)]
+pub struct Kernel {
+    vmlinux: Arc<Btf>,
+    /// By name; `BtfId(n)` is the one at `n - 1`.
+    modules: Vec<Module>,
+    source: Source,
+    traceable: OnceLock<Option<Traceable>>,
+}
+
+#[derive(Debug)]
+struct Module {
+    name: String,
+    file: File,
+    btf: OnceLock<Result<Btf, btf::Error>>,
+}
+
+#[derive(Debug)]
+enum File {
+    Path(PathBuf),
+    Bytes(Vec<u8>),
+}
+
+/// The functions ftrace can hook, by `(module, name)`, sorted; `vmlinux` is `""`.
+#[derive(Debug)]
+struct Traceable(Vec<(String, String)>);
+
+impl Kernel {
+    /// The kernel that runs here.
+    ///
+    /// # Errors
+    /// If its BTF cannot be read.
+    pub fn live() -> Result<Kernel, Error> {
+        Kernel::open(Path::new(source::LIVE_BTF), Source::live())
+    }
+
+    /// A kernel from files: vmlinux's BTF alone, or a folder like `/sys/kernel/btf`.
+    ///
+    /// # Errors
+    /// If vmlinux's BTF cannot be read.
+    pub fn from_path(path: &Path) -> Result<Kernel, Error> {
+        Kernel::open(path, Source::Files)
+    }
+
+    /// A kernel from bytes: vmlinux's BTF, and those of modules by name.
+    ///
+    /// # Errors
+    /// If vmlinux's BTF is broken.
+    pub fn from_bytes(vmlinux: Vec<u8>, modules: Vec<(String, Vec<u8>)>) -> Result<Kernel, Error> {
+        let modules = modules.into_iter().map(|(name, bytes)| (name, File::Bytes(bytes))).collect();
+        Kernel::new(vmlinux, modules, Source::Files)
+    }
+
+    fn open(path: &Path, source: Source) -> Result<Kernel, Error> {
+        if !path.is_dir() {
+            return Kernel::new(source::read(path)?, Vec::new(), source);
+        }
+        let vmlinux = source::read(&path.join(VMLINUX))?;
+        let modules = source::modules_in(path)?.into_iter().map(|(name, path)| (name, File::Path(path)));
+        Kernel::new(vmlinux, modules.collect(), source)
+    }
+
+    fn new(vmlinux: Vec<u8>, modules: Vec<(String, File)>, source: Source) -> Result<Kernel, Error> {
+        let broken = |source| Error::Btf { name: VMLINUX.to_owned(), source };
+        let vmlinux = Arc::new(Btf::from_vec(vmlinux).map_err(broken)?);
+        let mut modules: Vec<_> =
+            modules.into_iter().map(|(name, file)| Module { name, file, btf: OnceLock::new() }).collect();
+        modules.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(Kernel { vmlinux, modules, source, traceable: OnceLock::new() })
+    }
+
+    /// The types of a file; of vmlinux for an id that is none of ours or whose file is broken.
+    pub fn btf(&self, id: BtfId) -> &Btf {
+        self.try_btf(id).unwrap_or(&self.vmlinux)
+    }
+
+    /// vmlinux's types, to continue them.
+    pub fn vmlinux(&self) -> &Arc<Btf> {
+        &self.vmlinux
+    }
+
+    /// `vmlinux`, or the module's name.
+    pub fn name(&self, id: BtfId) -> &str {
+        self.module_at(id).map_or(VMLINUX, |module| &module.name)
+    }
+
+    /// The file of this name, opened.
+    ///
+    /// # Errors
+    /// If there is a file and it cannot be used.
+    pub fn find(&self, name: &str) -> Result<Option<BtfId>, Error> {
+        if name == VMLINUX {
+            return Ok(Some(BtfId::VMLINUX));
+        }
+        // The kernel writes `_` in module names where file names may have `-`.
+        let name = name.replace('-', "_");
+        let Ok(at) = self.modules.binary_search_by(|module| module.name.as_str().cmp(&name)) else {
+            return Ok(None);
+        };
+        match self.modules[at].open(&self.vmlinux) {
+            Ok(_) => Ok(Some(module_id(at))),
+            Err(source) => Err(Error::Btf { name, source: source.clone() }),
+        }
+    }
+
+    /// Names of all modules, opened or not.
+    pub fn module_names(&self) -> impl Iterator<Item = &str> {
+        self.modules.iter().map(|module| module.name.as_str())
+    }
+
+    /// Modules that may hold something of this name, by name. Opens those, and skips broken ones.
+    pub fn modules_with(&self, name: &str) -> Vec<BtfId> {
+        // A split BTF does not repeat strings of its base: if vmlinux has the string, any module may
+        // use it, and only a look at its types can tell.
+        let anywhere = source::has_string(self.vmlinux.as_bytes(), name);
+        let candidates = self.modules.iter().enumerate().filter(|(_, module)| {
+            anywhere || module.btf.get().is_some() || module.bytes().is_some_and(|b| source::has_string(&b, name))
+        });
+        let usable = candidates.filter(|(_, module)| module.open(&self.vmlinux).is_ok());
+        usable.map(|(at, _)| module_id(at)).collect()
+    }
+
+    /// Functions of this name: vmlinux's, else all modules'. The id is the function's.
+    pub fn functions(&self, name: &str) -> Vec<(BtfId, TypeId)> {
+        let of = |id: BtfId| self.btf(id).find(name, Kind::Func).next().map(|func| (id, func));
+        match of(BtfId::VMLINUX) {
+            Some(found) => vec![found],
+            None => self.modules_with(name).into_iter().filter_map(of).collect(),
+        }
+    }
+
+    /// Functions that ftrace can hook, if the host tells: `None` if it does not.
+    pub fn is_traceable(&self, module: &str, function: &str) -> Option<bool> {
+        let traceable = self.traceable()?;
+        let module = if module == VMLINUX { "" } else { module };
+        let found = traceable.0.binary_search_by(|(m, f)| (m.as_str(), f.as_str()).cmp(&(module, function)));
+        Some(found.is_ok())
+    }
+
+    /// Module and name of all hookable functions; `""` is vmlinux.
+    pub fn traceable_functions(&self) -> Option<impl Iterator<Item = (&str, &str)>> {
+        Some(self.traceable()?.0.iter().map(|(module, name)| (module.as_str(), name.as_str())))
+    }
+
+    fn traceable(&self) -> Option<&Traceable> {
+        self.traceable.get_or_init(|| self.source.traceable().map(Traceable)).as_ref()
+    }
+
+    fn module_at(&self, id: BtfId) -> Option<&Module> {
+        self.modules.get(usize::try_from(id.0).ok()?.checked_sub(1)?)
+    }
+
+    fn try_btf(&self, id: BtfId) -> Option<&Btf> {
+        self.module_at(id)?.open(&self.vmlinux).ok()
+    }
+}
+
+fn module_id(at: usize) -> BtfId {
+    BtfId(u32::try_from(at + 1).expect("fewer modules than a folder can hold"))
+}
+
+impl Module {
+    fn bytes(&self) -> Option<std::borrow::Cow<'_, [u8]>> {
+        match &self.file {
+            File::Bytes(bytes) => Some(bytes.as_slice().into()),
+            File::Path(path) => source::read(path).ok().map(Into::into),
+        }
+    }
+
+    fn open(&self, base: &Arc<Btf>) -> Result<&Btf, &btf::Error> {
+        let parsed = self.btf.get_or_init(|| {
+            let bytes = self.bytes().unwrap_or_default().into_owned();
+            Btf::parse_split(Arc::new(bytes), Arc::clone(base))
+        });
+        parsed.as_ref()
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use btf::{Builder, IntEncoding, Linkage};
+
+    #[test]
+    fn host() {
+        let path = Path::new(source::LIVE_BTF);
+        if !path.exists() && std::env::var_os("CI").is_none() {
+            return;
+        }
+        let kernel = Kernel::live().expect("Linux hosts have BTF");
+        assert_eq!(kernel.functions("vfs_read").len(), 1);
+        assert!(kernel.functions("no_such_function_at_all").is_empty());
+    }
+
+    #[test]
+    fn functions_of_vmlinux() {
+        let mut b = Builder::new();
+        let int = b.add_int("int", 4, IntEncoding { signed: true, ..IntEncoding::default() });
+        let proto = b.add_func_proto(int, &[]);
+        b.add_func("f", proto, Linkage::Static);
+        let kernel = Kernel::from_bytes(b.finish().expect("small"), Vec::new()).expect("just written");
+        assert_eq!(kernel.functions("f").len(), 1);
+        assert_eq!(kernel.name(BtfId::VMLINUX), "vmlinux");
+        assert!(kernel.find("nf_tables").expect("no file").is_none());
+    }
 }

@@ -4,6 +4,29 @@
 //! Output   one [`Target`] per program
 //! Ensures  function patterns of kprobes stay patterns unless the body needs their names; all other
 //!          wildcards are expanded; arguments have types
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `provider.rs` | the kinds of probe by name, old names included |
+//! | `function.rs` | kprobe, kretprobe, fentry, fexit |
+//! | `tracepoint.rs`, `record.rs` | tracepoints, and the structs of their records |
+//! | `raw.rs` | raw tracepoints |
+//! | `timer.rs` | profile and interval |
+//! | `special.rs` | begin, end, self |
+
+pub mod codes;
+mod function;
+mod provider;
+mod raw;
+mod record;
+mod special;
+mod timer;
+mod tracepoint;
+
+use crate::diag::Diag;
+use crate::fields::Fields;
+use crate::syntax::ast::{AttachPoint, Span};
+use manifest::MissingProbes;
 
 use crate::fields::{Composite, Member};
 use crate::kernel::BtfId;
@@ -74,6 +97,8 @@ pub struct Func {
     pub name: String,
     /// The function's prototype there.
     pub proto: TypeId,
+    /// 64-bit words of the context that hold arguments; fexit's return value follows them.
+    pub words: u32,
 }
 
 /// A field of `args`.
@@ -106,3 +131,111 @@ pub enum ArgSource {
         index: u32,
     },
 }
+
+/// What resolving needs to know.
+pub struct Resolver<'a> {
+    /// Types of the kernel.
+    pub fields: &'a Fields<'a>,
+    /// What to do about targets that do not exist.
+    pub missing: MissingProbes,
+    /// The body asks for the probe's name, so that every function needs its own program.
+    pub by_name: bool,
+}
+
+/// An attach point cut at its colons.
+struct Parts<'a> {
+    /// The provider's long name.
+    provider: &'static str,
+    /// What follows the provider.
+    rest: Vec<String>,
+    span: Span,
+    text: &'a str,
+}
+
+impl Parts<'_> {
+    /// The wrong number or kind of parts.
+    fn bad(&self, forms: &str) -> Diag {
+        let message = format!("`{}` is no attach point of {}", self.text, self.provider);
+        Diag::error(&codes::BAD_PARTS, message, self.span, "").help(format!("write {forms}"))
+    }
+
+    fn rest(&self) -> Vec<&str> {
+        self.rest.iter().map(String::as_str).collect()
+    }
+}
+
+/// The targets of one attach point, in order; warnings and errors go to `diags`.
+pub fn resolve(point: &AttachPoint, cx: &Resolver<'_>, diags: &mut Vec<Diag>) -> Vec<Target> {
+    let mut targets = match provider::parse(point).and_then(|(provider, parts)| (provider.targets)(&parts, cx)) {
+        Ok(targets) => targets,
+        Err(Missing::Diag(diag)) => {
+            diags.push(*diag);
+            Vec::new()
+        }
+        Err(Missing::Target(diag)) => {
+            diags.extend(soften(*diag, cx.missing));
+            Vec::new()
+        }
+    };
+    if let Some(name) = &point.name {
+        for target in &mut targets {
+            target.name.clone_from(&name.text);
+        }
+    }
+    targets
+}
+
+/// Why there is no target.
+enum Missing {
+    /// The attach point is wrong.
+    Diag(Box<Diag>),
+    /// The target does not exist, which `missing_probes` decides about.
+    Target(Box<Diag>),
+}
+
+impl From<Diag> for Missing {
+    fn from(diag: Diag) -> Missing {
+        Missing::Diag(Box::new(diag))
+    }
+}
+
+type Targets = Result<Vec<Target>, Missing>;
+
+fn missing(diag: Diag) -> Missing {
+    Missing::Target(Box::new(diag))
+}
+
+fn soften(diag: Diag, missing: MissingProbes) -> Option<Diag> {
+    match missing {
+        MissingProbes::Error => Some(diag.help("or set `missing_probes = warn` in the `config` block")),
+        MissingProbes::Warn => {
+            let message = format!("{}; skipped", diag.message);
+            Some(Diag::warning(&codes::MISSING, message, diag.primary.span, "left out"))
+        }
+        MissingProbes::Ignore => None,
+    }
+}
+
+impl Target {
+    fn new(kind: Kind, name: impl Into<String>) -> Target {
+        Target { kind, name: name.into(), args: Vec::new(), retval: None }
+    }
+
+    /// The file of the module it hooks, where types are looked for first.
+    pub fn module(&self) -> Option<BtfId> {
+        match &self.kind {
+            Kind::Fentry(func) | Kind::Fexit(func) | Kind::RawTracepoint(func) => Some(func.btf),
+            Kind::Tracepoint { record, .. } => record.map(|record| record.btf),
+            Kind::Begin
+            | Kind::End
+            | Kind::SelfSignal(_)
+            | Kind::Kprobe(_)
+            | Kind::Kretprobe(_)
+            | Kind::Profile(_)
+            | Kind::Interval(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

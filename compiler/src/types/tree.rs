@@ -5,7 +5,7 @@
 //!          but resource limits.
 
 use crate::builtins::Builtin;
-use crate::fields::Member;
+use crate::fields::{Composite, Member};
 use crate::resolve::Target;
 use crate::syntax::ast::Span;
 use crate::types::Ty;
@@ -109,17 +109,48 @@ pub struct Stmt {
 pub enum StmtKind {
     /// Evaluated for its effect; the value is dropped.
     Expr(Expr),
-    AssignVar { var: VarId, value: Expr },
+    AssignVar {
+        var: VarId,
+        value: Expr,
+    },
     /// `@m[k] = v` for plain values.
-    AssignMap { map: MapId, key: Option<Expr>, value: Expr },
+    AssignMap {
+        map: MapId,
+        key: Option<Expr>,
+        value: Expr,
+    },
     /// `@m[k] = count()` and its like. `args` are the call's evaluated arguments (none for count,
     /// the number for the others; bounds are in the map's type).
-    Aggregate { map: MapId, key: Option<Expr>, agg: crate::types::Agg, args: Vec<Expr> },
-    If { cond: Expr, then: Block, otherwise: Block },
-    While { cond: Expr, body: Block },
-    Unroll { times: u32, body: Block },
-    ForRange { var: VarId, from: Expr, to: Expr, body: Block },
-    ForMap { var: VarId, map: MapId, body: Block },
+    Aggregate {
+        map: MapId,
+        key: Option<Expr>,
+        agg: crate::types::Agg,
+        args: Vec<Expr>,
+    },
+    If {
+        cond: Expr,
+        then: Block,
+        otherwise: Block,
+    },
+    While {
+        cond: Expr,
+        body: Block,
+    },
+    Unroll {
+        times: u32,
+        body: Block,
+    },
+    ForRange {
+        var: VarId,
+        from: Expr,
+        to: Expr,
+        body: Block,
+    },
+    ForMap {
+        var: VarId,
+        map: MapId,
+        body: Block,
+    },
     Break,
     Continue,
     Return(Option<Expr>),
@@ -137,6 +168,32 @@ pub struct Expr {
     pub span: Span,
 }
 
+impl Expr {
+    /// An expression of these parts.
+    pub fn new(kind: ExprKind, ty: Ty, span: Span) -> Expr {
+        Expr { kind, ty, span }
+    }
+
+    /// The value of an integer literal, read by the sign of its type.
+    pub fn literal(&self) -> Option<i128> {
+        match (&self.kind, &self.ty) {
+            (ExprKind::Int(bits), Ty::Int(int) | Ty::Enum(int, _)) if int.signed => {
+                Some(i128::from(bits.cast_signed()))
+            }
+            (ExprKind::Int(bits), _) => Some(i128::from(*bits)),
+            _ => None,
+        }
+    }
+
+    /// The bytes of a string literal.
+    pub fn text(&self) -> Option<&[u8]> {
+        match &self.kind {
+            ExprKind::Str(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+}
+
 /// Expressions.
 #[derive(Debug)]
 #[allow(missing_docs, reason = "each is the construct of its name")]
@@ -150,45 +207,91 @@ pub enum ExprKind {
     Var(VarId),
     /// Reads a plain value; a missing key gives zeroes. For aggregations the value is reduced
     /// over all CPUs, and `ty` is an integer.
-    Map { map: MapId, key: Option<Box<Expr>> },
+    Map {
+        map: MapId,
+        key: Option<Box<Expr>>,
+    },
     /// The map itself, as a function's argument.
     MapRef(MapId),
     /// A kernel enumerator, by name: a CO-RE relocation. The `u64` is its value on the build kernel.
-    Enumerator { of: crate::fields::EnumRef, name: String, value: u64 },
+    Enumerator {
+        of: crate::fields::EnumRef,
+        name: String,
+        value: u64,
+    },
     Param(ParamId),
-    Unary { op: Unary, operand: Box<Expr> },
+    /// Bytes of a struct or union: a CO-RE relocation if it is the kernel's.
+    SizeOf(Composite),
+    /// Bytes from the start of a struct to a member, to a member of that, and so on.
+    OffsetOf {
+        of: Composite,
+        path: Vec<Member>,
+    },
+    Unary {
+        op: Unary,
+        operand: Box<Expr>,
+    },
     /// Both operands are scalars of the same width, already converted, except for pointer
     /// arithmetic, where the right side is an integer counted in pointees.
-    Binary { op: Binary, left: Box<Expr>, right: Box<Expr> },
+    Binary {
+        op: Binary,
+        left: Box<Expr>,
+        right: Box<Expr>,
+    },
     /// Strings, arrays, tuples, records, buffers: equal or (`negated`) not.
-    Equal { left: Box<Expr>, right: Box<Expr>, negated: bool },
+    Equal {
+        left: Box<Expr>,
+        right: Box<Expr>,
+        negated: bool,
+    },
     /// Short-circuit; operands are scalars.
     And(Box<Expr>, Box<Expr>),
     /// Short-circuit; operands are scalars.
     Or(Box<Expr>, Box<Expr>),
     /// Both sides have this expression's type, or `None`.
-    If { cond: Box<Expr>, then: Block, otherwise: Block },
+    If {
+        cond: Box<Expr>,
+        then: Block,
+        otherwise: Block,
+    },
     Block(Block),
     /// To `ty`, between scalars (by the operand's sign), strings of other capacity, tuples
     /// fieldwise, integers and arrays of the same size.
     Cast(Box<Expr>),
     /// Member of a struct in memory: `base` has type `Struct`.
-    Field { base: Box<Expr>, member: Member },
+    Field {
+        base: Box<Expr>,
+        member: Member,
+    },
     /// What a pointer points at: memory if `ty` is a struct or array, else the value read.
     Deref(Box<Expr>),
     /// Element of an array in memory, or of a string (`int8`).
-    Index { base: Box<Expr>, index: Box<Expr> },
+    Index {
+        base: Box<Expr>,
+        index: Box<Expr>,
+    },
     /// Field `index` of a tuple or record.
-    TupleField { base: Box<Expr>, index: u32 },
+    TupleField {
+        base: Box<Expr>,
+        index: u32,
+    },
     Tuple(Vec<Expr>),
     Record(Vec<Expr>),
     /// Argument `index` of `Target::args`.
     Arg(u32),
     /// Return value of a fexit probe, typed.
     RetVal,
-    Call { builtin: &'static Builtin, args: Vec<Expr> },
-    /// `++x`, `x--`: of a variable or map entry. The value is the old one if `postfix`.
-    Increment { place: Place, by: i64, postfix: bool },
+    Call {
+        builtin: &'static Builtin,
+        args: Vec<Expr>,
+    },
+    /// `++x`, `x--`: of a variable or map entry. The value is the old one if `postfix`. `by` counts
+    /// pointees if it is a pointer.
+    Increment {
+        place: Place,
+        by: i64,
+        postfix: bool,
+    },
     /// `&$v` or `&@m`.
     AddressOf(Place),
 }

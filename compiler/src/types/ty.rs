@@ -7,7 +7,7 @@ use crate::fields::{Composite, EnumRef};
 use manifest::StackMode;
 
 /// Type of an expression, variable, map key or map value.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ty {
     /// No value: void calls, an `if` without `else`.
     None,

@@ -1,0 +1,53 @@
+//! Functions of the language that come later.
+
+/// Their names, sorted.
+pub(super) const NAMES: &[&str] = &[
+    "assert",
+    "assert_str",
+    "config",
+    "container_of",
+    "cpid",
+    "debugf",
+    "default_str_length",
+    "dw_ustack",
+    "elf_info",
+    "elf_is_exe",
+    "fail",
+    "find",
+    "has_cpid",
+    "is_array",
+    "is_integer",
+    "is_literal",
+    "is_ptr",
+    "is_scalar",
+    "is_str",
+    "is_unsigned_integer",
+    "kfunc_allowed",
+    "kfunc_exist",
+    "memcmp",
+    "memcmp_record",
+    "override",
+    "path",
+    "percpu_kaddr",
+    "pton",
+    "skboutput",
+    "socket_cookie",
+    "stack_len",
+    "static_assert",
+    "str_concat",
+    "strcap",
+    "tseries",
+    "uaddr",
+    "unwatch",
+    "usdt_arg",
+    "usermode",
+    "write_user",
+];
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn sorted() {
+        assert!(super::NAMES.is_sorted());
+    }
+}

@@ -1,0 +1,52 @@
+//! `str`: the string at an address.
+
+use super::{Builtin, Call};
+use crate::diag::Diag;
+use crate::types::{Check, Int, Ty, codes};
+
+/// The string at an address: `str(p)`, `str(p, length)`. Of a positional parameter, its text.
+pub(super) static STR: Builtin = Builtin::new("str", (1, 2), check);
+
+fn check(cx: &mut Check<'_>, call: &mut Call) -> Result<Ty, Diag> {
+    if cx.text_parameter(&mut call.args[0]) {
+        let text = std::mem::replace(&mut call.args[0].kind, crate::types::tree::ExprKind::Unit);
+        call.becomes = Some(text);
+        return Ok(call.args[0].ty.clone());
+    }
+    match &call.args[0].ty {
+        Ty::Ptr(..) | Ty::Int(Int { size: 8, .. }) | Ty::String(_) => {}
+        Ty::Array(of, _) if of.size() == 1 => {}
+        Ty::Int(_) if call.args[0].literal().is_some() => call.integer(cx, 0)?,
+        _ => return Err(call.wrong(cx, 0, "an address")),
+    }
+    capacity(cx, call)
+}
+
+/// A literal length makes the string one byte longer, for the NUL.
+fn capacity(cx: &mut Check<'_>, call: &mut Call) -> Result<Ty, Diag> {
+    let max = cx.max_strlen();
+    if call.args.len() < 2 {
+        return Ok(match call.args[0].ty {
+            Ty::String(capacity) if capacity < max => Ty::String(capacity),
+            _ => Ty::String(max),
+        });
+    }
+    let Some(len) = call.args[1].literal() else {
+        call.integer(cx, 1)?;
+        return Ok(Ty::String(max));
+    };
+    if len < 0 {
+        let message = format!("the length of `str` is {len}");
+        return Err(Diag::error(&codes::BAD_CONSTANT, message, call.args[1].span, "must not be negative"));
+    }
+    call.integer(cx, 1)?;
+    let wanted = u32::try_from(len).unwrap_or(u32::MAX).saturating_add(1);
+    if len > i128::from(max) {
+        let message = format!("`str` reads at most {max} bytes");
+        cx.warn(
+            Diag::warning(&codes::USELESS_ARGUMENT, message, call.args[1].span, format!("this is {len}"))
+                .help("raise `max_strlen` in the `config` block"),
+        );
+    }
+    Ok(Ty::String(wanted.min(max)))
+}

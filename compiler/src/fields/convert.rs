@@ -1,0 +1,124 @@
+//! BTF types as the script sees them (LANGUAGE §2.5, §2.6).
+
+use super::{Composite, EnumRef, Fields};
+use crate::kernel::BtfId;
+use crate::types::{Int, Space, Ty};
+use btf::{Type, TypeId};
+
+impl Fields<'_> {
+    /// The type as the script sees it; [`Ty::None`] for what it cannot use. Pointers point into
+    /// `space` unless tagged otherwise.
+    pub fn ty(&self, btf: BtfId, id: TypeId, space: Space) -> Ty {
+        let types = self.btf(btf);
+        let Ok(resolved) = types.resolve(id) else { return Ty::None };
+        let home = self.home(btf, resolved);
+        match types.ty(resolved) {
+            Ok(Type::Void) => Ty::Void,
+            Ok(Type::Int { size: 1, encoding, .. }) if encoding.bool => Ty::Bool,
+            Ok(Type::Int { size, encoding, .. }) => integer(size, encoding.signed).map_or(Ty::None, Ty::Int),
+            Ok(Type::Enum(e)) => {
+                let of = EnumRef { btf: home, id: resolved };
+                integer(e.size(), e.signed()).map_or(Ty::None, |int| Ty::Enum(int, of))
+            }
+            Ok(Type::Ptr(to)) => self.pointer(btf, to, space),
+            Ok(Type::Array { elem, len, .. }) => self.array(btf, elem, len, space),
+            Ok(Type::Struct(_) | Type::Union(_) | Type::Fwd { .. }) => {
+                self.composite(home, resolved).map_or(Ty::None, Ty::Struct)
+            }
+            // What a function is cannot be read; pointers to it are plain addresses.
+            Ok(Type::FuncProto(_) | Type::Func { .. }) => Ty::Void,
+            Ok(
+                Type::Float { .. }
+                | Type::Typedef { .. }
+                | Type::Volatile(_)
+                | Type::Const(_)
+                | Type::Restrict(_)
+                | Type::TypeTag { .. }
+                | Type::Var { .. }
+                | Type::DataSec(_)
+                | Type::DeclTag { .. },
+            )
+            | Err(_) => Ty::None,
+        }
+    }
+
+    fn pointer(&self, btf: BtfId, to: TypeId, space: Space) -> Ty {
+        let space = match self.pointee_tag(btf, to) {
+            Some("user") => Space::User,
+            _ => space,
+        };
+        // The verifier types pointers to structs only; what else a typed pointer leads to is a plain
+        // kernel address to it.
+        let beyond = if space == Space::Typed { Space::Kernel } else { space };
+        let pointee = match self.ty(btf, to, beyond) {
+            Ty::None => Ty::Void,
+            other => other,
+        };
+        let space = if matches!(pointee, Ty::Struct(_)) { space } else { beyond };
+        Ty::Ptr(Box::new(pointee), space)
+    }
+
+    /// The tag of what a pointer points at: `user`, `percpu`, `rcu`.
+    fn pointee_tag(&self, btf: BtfId, mut to: TypeId) -> Option<&str> {
+        loop {
+            match self.btf(btf).ty(to).ok()? {
+                Type::TypeTag { name, attribute: false, .. } => return Some(name),
+                Type::Const(next) | Type::Volatile(next) | Type::Restrict(next) => to = next,
+                _ => return None,
+            }
+        }
+    }
+
+    /// The tag that a pointer type carries, if it is one.
+    pub fn pointer_tag(&self, btf: BtfId, id: TypeId) -> Option<&str> {
+        let types = self.btf(btf);
+        match types.ty(types.resolve(id).ok()?).ok()? {
+            Type::Ptr(to) => self.pointee_tag(btf, to),
+            _ => None,
+        }
+    }
+
+    /// Arrays of bytes are strings, of the script only those of `char`, with a byte more for the NUL.
+    fn array(&self, btf: BtfId, elem: TypeId, len: u32, space: Space) -> Ty {
+        let types = self.btf(btf);
+        let byte = types.resolve(elem).and_then(|id| types.ty(id));
+        match byte {
+            Ok(Type::Int { size: 1, encoding, name, .. }) if len > 0 && !encoding.bool => {
+                if btf != BtfId::SCRIPT {
+                    return Ty::String(len);
+                }
+                if name == "char" {
+                    return Ty::String(len + 1);
+                }
+            }
+            _ => {}
+        }
+        match self.ty(btf, elem, space) {
+            Ty::None | Ty::Void => Ty::None,
+            elem => Ty::Array(Box::new(elem), len),
+        }
+    }
+
+    /// The handle of a struct, union, or declaration of one.
+    pub(super) fn composite(&self, btf: BtfId, id: TypeId) -> Option<Composite> {
+        match self.btf(btf).ty(id).ok()? {
+            Type::Struct(c) | Type::Union(c) => Some(Composite { btf, id, size: c.size() }),
+            Type::Fwd { .. } => Some(Composite { btf, id, size: 0 }),
+            _ => None,
+        }
+    }
+}
+
+fn integer(size: u32, signed: bool) -> Option<Int> {
+    match size {
+        1 | 2 | 4 | 8 => Some(Int { size: size as u8, signed }),
+        _ => None,
+    }
+}
+
+impl Fields<'_> {
+    /// Whether an enum's values are signed.
+    pub fn is_signed(&self, of: EnumRef) -> bool {
+        matches!(self.btf(of.btf).ty(of.id), Ok(Type::Enum(e)) if e.signed())
+    }
+}

@@ -1,0 +1,115 @@
+//! Types and enumerators by name.
+//!
+//! Ensures  order of files: the script, the probe's module, vmlinux, other modules by name
+
+use super::{Composite, EnumRef, Fields};
+use crate::kernel::BtfId;
+use crate::syntax::ast::Tag;
+use btf::{Kind, KindSet, Type, TypeId};
+
+/// A type that was found by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Named {
+    /// The file that has it.
+    pub btf: BtfId,
+    /// Its id there.
+    pub id: TypeId,
+}
+
+/// An enumerator that was found by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Enumerator {
+    /// Its enum.
+    pub of: EnumRef,
+    /// Its value, as its enum reads it.
+    pub value: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Query {
+    tag: Option<Tag>,
+    name: String,
+    module: Option<BtfId>,
+}
+
+fn kinds(tag: Option<Tag>) -> KindSet {
+    match tag {
+        Some(Tag::Struct) => Kind::Struct.into(),
+        Some(Tag::Union) => Kind::Union.into(),
+        Some(Tag::Enum) => KindSet::ENUM,
+        None => KindSet::of(&[Kind::Struct, Kind::Union, Kind::Enum, Kind::Enum64, Kind::Typedef, Kind::Int]),
+    }
+}
+
+impl Fields<'_> {
+    /// The type of this name; without a tag also typedefs and C's integers.
+    pub fn find(&self, tag: Option<Tag>, name: &str) -> Option<Named> {
+        let query = Query { tag, name: name.to_owned(), module: self.module.get() };
+        if let Some(known) = self.names.borrow().get(&query) {
+            return *known;
+        }
+        let found = self.search(tag, name);
+        self.names.borrow_mut().insert(query, found);
+        found
+    }
+
+    /// The struct or union of this name.
+    pub fn find_struct(&self, name: &str) -> Option<Composite> {
+        let found = self.find(Some(Tag::Struct), name).or_else(|| self.find(Some(Tag::Union), name))?;
+        self.composite(found.btf, found.id)
+    }
+
+    fn search(&self, tag: Option<Tag>, name: &str) -> Option<Named> {
+        let first = [Some(BtfId::SCRIPT), self.module.get(), Some(BtfId::VMLINUX)];
+        let first = first.into_iter().flatten().filter(|id| *id != BtfId::SCRIPT || self.script.is_some());
+        let in_file = |btf: BtfId| self.find_in(btf, kinds(tag), name);
+        first.map(in_file).find(Option::is_some).flatten().or_else(|| {
+            let modules = self.kernel.modules_with(name);
+            modules.into_iter().find_map(in_file)
+        })
+    }
+
+    /// The first of a file's own types with this name; a typedef or integer is less than a struct.
+    fn find_in(&self, btf: BtfId, kinds: KindSet, name: &str) -> Option<Named> {
+        self.btf(btf).find(name, kinds).next().map(|id| Named { btf, id })
+    }
+
+    /// The definition of a struct that is only declared where it was found.
+    pub fn complete(&self, composite: Composite) -> Option<Composite> {
+        let tag = match self.btf(composite.btf).ty(composite.id) {
+            Ok(Type::Fwd { is_union: false, .. }) => Tag::Struct,
+            Ok(Type::Fwd { is_union: true, .. }) => Tag::Union,
+            _ => return Some(composite),
+        };
+        let found = self.find(Some(tag), self.type_name(composite.btf, composite.id))?;
+        self.composite(found.btf, found.id)
+    }
+
+    /// The enumerator of this name.
+    pub fn enumerator(&self, name: &str) -> Option<Enumerator> {
+        if let Some(known) = self.enumerators.borrow().get(name) {
+            return *known;
+        }
+        let first = [Some(BtfId::SCRIPT), self.module.get(), Some(BtfId::VMLINUX)];
+        let first = first.into_iter().flatten().filter(|id| *id != BtfId::SCRIPT || self.script.is_some());
+        let found = first.into_iter().find_map(|btf| self.enumerator_in(btf, name)).or_else(|| {
+            self.kernel.modules_with(name).into_iter().find_map(|btf| self.enumerator_in(btf, name))
+        });
+        self.enumerators.borrow_mut().insert(name.to_owned(), found);
+        found
+    }
+
+    fn enumerator_in(&self, btf: BtfId, name: &str) -> Option<Enumerator> {
+        let types = self.btf(btf);
+        types.ids().find_map(|id| {
+            let Ok(Type::Enum(e)) = types.ty(id) else { return None };
+            let value = e.values().find(|value| value.name == name)?.value;
+            Some(Enumerator { of: EnumRef { btf, id }, value })
+        })
+    }
+
+    /// A type's own name, `""` if it has none.
+    pub fn type_name(&self, btf: BtfId, id: TypeId) -> &str {
+        self.btf(btf).ty(id).map_or("", |ty| ty.name())
+    }
+}

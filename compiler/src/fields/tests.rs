@@ -1,0 +1,88 @@
+//! Over a small synthetic kernel.
+
+use super::*;
+use crate::types::{Int, Space};
+use btf::{Builder, IntEncoding, Member as M};
+
+/// `struct s { int a; union { u8 mac[6]; struct { unsigned b:3; int c:5; }; }; struct t *next;
+/// char __user *text; float f; }`, `struct t` only declared.
+fn kernel() -> Kernel {
+    let mut b = Builder::new();
+    let signed = IntEncoding { signed: true, ..IntEncoding::default() };
+    let int = b.add_int("int", 4, signed);
+    let uint = b.add_int("unsigned int", 4, IntEncoding::default());
+    let u8 = b.add_int("unsigned char", 1, IntEncoding::default());
+    let char = b.add_int("char", 1, IntEncoding { char: true, ..signed });
+    let float = b.add_float("float", 4);
+    let mac = b.add_array(u8, uint, 6);
+    let plain = |name, ty, bits| M { name, ty, bit_offset: bits, bitfield_bits: None };
+    let bits = |name, ty, at, width| M { name, ty, bit_offset: at, bitfield_bits: Some(width) };
+    let inner = b.add_struct("", 4, &[bits("b", uint, 0, 3), bits("c", int, 3, 5)]);
+    let union = b.add_union("", 8, &[plain("mac", mac, 0), plain("", inner, 0)]);
+    let fwd = b.add_fwd("t", false);
+    let next = b.add_ptr(fwd);
+    let tagged = b.add_type_tag("user", char);
+    let text = b.add_ptr(tagged);
+    b.add_struct(
+        "s",
+        40,
+        &[
+            plain("a", int, 0),
+            plain("", union, 32),
+            plain("next", next, 128),
+            plain("text", text, 192),
+            plain("f", float, 256),
+        ],
+    );
+    b.add_enum("e", 4, false, &[btf::Enumerator { name: "RED", value: 2 }]);
+    let bytes = b.finish().expect("small");
+    let base = Arc::new(btf::Btf::from_vec(bytes.clone()).expect("just written"));
+    let mut module = Builder::split(base);
+    module.add_struct("t", 4, &[plain("x", int, 0)]);
+    let module = module.finish().expect("small");
+    Kernel::from_bytes(bytes, vec![("mod".to_owned(), module)]).expect("just written")
+}
+
+use std::sync::Arc;
+
+#[test]
+fn members_through_anonymous_ones() {
+    let kernel = kernel();
+    let fields = Fields::new(&kernel, None);
+    let s = fields.find_struct("s").expect("defined");
+    assert_eq!(s.size, 40);
+    let member = |name| fields.member(s, name, Space::Typed).expect("defined");
+
+    let mac = member("mac");
+    assert_eq!((mac.path, mac.bit_offset, mac.ty), (vec![1, 0], 32, Ty::String(6)));
+    let c = member("c");
+    assert_eq!((c.path, c.bit_offset, c.bits, c.signed), (vec![1, 1, 1], 35, Some(5), true));
+    assert_eq!(member("f").ty, Ty::None);
+    assert_eq!(fields.show(&member("text").ty), "int8 *");
+    assert!(matches!(member("text").ty, Ty::Ptr(_, Space::User)));
+    assert!(fields.member(s, "nope", Space::Typed).is_none());
+    assert_eq!(fields.member_names(s), ["a", "mac", "b", "c", "next", "text", "f"]);
+}
+
+#[test]
+fn declarations_are_completed_from_modules() {
+    let kernel = kernel();
+    let fields = Fields::new(&kernel, None);
+    let s = fields.find_struct("s").expect("defined");
+    let Ty::Ptr(next, Space::Typed) = fields.member(s, "next", Space::Typed).expect("defined").ty else {
+        panic!("a typed pointer");
+    };
+    let Ty::Struct(declared) = *next else { panic!("to a struct") };
+    let defined = fields.complete(declared).expect("the module has it");
+    assert_eq!(fields.file_name(defined.btf), "mod");
+    let x = fields.member(defined, "x", Space::Kernel).expect("defined");
+    assert_eq!(x.ty, Ty::Int(Int { size: 4, signed: true }));
+}
+
+#[test]
+fn enumerators() {
+    let kernel = kernel();
+    let fields = Fields::new(&kernel, None);
+    assert_eq!(fields.enumerator("RED").map(|e| e.value), Some(2));
+    assert_eq!(fields.enumerator("BLUE"), None);
+}

@@ -1,0 +1,86 @@
+//! Tracepoints by category.
+//!
+//! The live host's tracefs tells which exist. Without it the tables of `stdlib` give the categories, and
+//! BTF tells which of those this kernel has: every tracepoint leaves a typedef `btf_trace_<event>`
+//! (`include/trace/bpf_probe.h`), every system call's function one of the names in `SYSCALL_PREFIXES`.
+
+use super::pattern::matches;
+use super::{BtfId, Kernel};
+use btf::{Kind, NameIndex};
+
+/// Category of the system calls.
+pub const SYSCALLS: &str = "syscalls";
+const ENTER: &str = "sys_enter_";
+const EXIT: &str = "sys_exit_";
+/// Names that machines give to the functions of system calls.
+const SYSCALL_PREFIXES: &[&str] = &["__x64_sys_", "__arm64_sys_", "__s390x_sys_", "__riscv_sys_", "sys_"];
+
+/// Whether a system call's tracepoint is at the entry, and the call's name.
+pub fn syscall_event(event: &str) -> Option<(bool, &str)> {
+    let enter = event.strip_prefix(ENTER).map(|name| (true, name));
+    enter.or_else(|| event.strip_prefix(EXIT).map(|name| (false, name)))
+}
+
+impl Kernel {
+    /// Categories and events that match, sorted.
+    pub fn events(&self, category: &str, event: &str) -> Vec<(String, String)> {
+        if let Some(mut events) = self.source.events() {
+            events.retain(|(c, e)| matches(category, c) && matches(event, e));
+            return events;
+        }
+        let known = stdlib::tracepoints().map(|t| (t.category, t.event.to_owned()));
+        let mut events: Vec<_> = known.chain(syscall_events()).collect();
+        events.retain(|(c, e)| matches(category, c) && matches(event, e));
+        events.sort_unstable();
+        self.retain_existing(&mut events);
+        events.into_iter().map(|(category, event)| (category.to_owned(), event)).collect()
+    }
+
+    /// Whether the event exists; `None` if nothing can tell.
+    pub fn has_event(&self, category: &str, event: &str) -> Option<bool> {
+        if let Some(answer) = self.source.has_event(category, event) {
+            return Some(answer);
+        }
+        if category == SYSCALLS {
+            return Some(syscall_event(event).is_some_and(|(_, name)| self.has_syscall(name)));
+        }
+        let typedef = typedef_of(event);
+        let in_file = |id: BtfId| self.btf(id).find(&typedef, Kind::Typedef).next().is_some();
+        Some(in_file(BtfId::VMLINUX) || self.modules_with(&typedef).into_iter().any(in_file))
+    }
+
+    /// The format file of an event, on a live host.
+    pub fn event_format(&self, category: &str, event: &str) -> Option<String> {
+        self.source.event_format(category, event)
+    }
+
+    fn has_syscall(&self, name: &str) -> bool {
+        let function = |prefix: &&str| {
+            self.btf(BtfId::VMLINUX).find(&format!("{prefix}{name}"), Kind::Func).next().is_some()
+        };
+        SYSCALL_PREFIXES.iter().any(|prefix| function(&prefix))
+    }
+
+    /// Indexes vmlinux's names once if there are many to test. Modules are asked only for what the
+    /// script spells out: otherwise a pattern would open all of them.
+    fn retain_existing(&self, events: &mut Vec<(&str, String)>) {
+        let vmlinux = self.btf(BtfId::VMLINUX);
+        let index = NameIndex::new(vmlinux, btf::KindSet::of(&[Kind::Typedef, Kind::Func]));
+        let has = |name: String| index.find(vmlinux, &name).next().is_some();
+        events.retain(|(category, event)| match syscall_event(event) {
+            Some((_, name)) if *category == SYSCALLS => {
+                SYSCALL_PREFIXES.iter().any(|prefix| has(format!("{prefix}{name}")))
+            }
+            _ => has(typedef_of(event)),
+        });
+    }
+}
+
+/// The typedef that every tracepoint leaves in BTF.
+pub fn typedef_of(event: &str) -> String {
+    format!("btf_trace_{event}")
+}
+
+fn syscall_events() -> impl Iterator<Item = (&'static str, String)> {
+    stdlib::syscall_names().flat_map(|name| [ENTER, EXIT].map(|prefix| (SYSCALLS, format!("{prefix}{name}"))))
+}

@@ -1,0 +1,1 @@
+//! `sondec list`.

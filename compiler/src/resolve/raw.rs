@@ -1,0 +1,73 @@
+//! Raw tracepoints by BTF: `rawtracepoint[:module]:event`.
+
+use super::function::arguments;
+use super::{Func, Kind, Parts, Resolver, Target, Targets, codes, missing};
+use crate::diag::Diag;
+use crate::fields::Fields;
+use crate::kernel::BtfId;
+use crate::kernel::events::typedef_of;
+use crate::kernel::pattern::{is_pattern, matches};
+use btf::{Type, TypeId};
+
+pub(super) fn rawtracepoint(parts: &Parts<'_>, cx: &Resolver<'_>) -> Targets {
+    let (module, event) = match parts.rest()[..] {
+        [event] if !event.is_empty() => (None, event),
+        [module, event] if !event.is_empty() => (Some(module), event),
+        _ => return Err(parts.bad("`rawtracepoint:EVENT` or `rawtracepoint:MODULE:EVENT`").into()),
+    };
+    let files = files(cx.fields, module, event);
+    let targets: Vec<_> = files
+        .into_iter()
+        .flat_map(|btf| {
+            events_in(cx.fields, btf, event).into_iter().map(move |(name, proto)| (btf, name, proto))
+        })
+        .filter_map(|(btf, name, proto)| target(parts, cx.fields, btf, &name, proto))
+        .collect();
+    if targets.is_empty() {
+        let message = format!("there is no raw tracepoint `{event}`");
+        return Err(missing(Diag::error(&codes::NO_TRACEPOINT, message, parts.span, "")));
+    }
+    Ok(targets)
+}
+
+/// Files to look in: the module named, else vmlinux, else the modules that have the event.
+fn files(fields: &Fields<'_>, module: Option<&str>, event: &str) -> Vec<BtfId> {
+    let kernel = fields.kernel();
+    match module {
+        Some(module) if !is_pattern(module) => kernel.find(module).ok().flatten().into_iter().collect(),
+        _ if is_pattern(event) => vec![BtfId::VMLINUX],
+        _ if !events_in(fields, BtfId::VMLINUX, event).is_empty() => vec![BtfId::VMLINUX],
+        _ => kernel.modules_with(&typedef_of(event)),
+    }
+}
+
+/// Events of a file that match, with their prototypes: `typedef void (*btf_trace_EVENT)(void *, …)`.
+fn events_in(fields: &Fields<'_>, btf: BtfId, event: &str) -> Vec<(String, TypeId)> {
+    let types = fields.btf(btf);
+    let proto_of = |id: TypeId| match types.ty(id).ok()? {
+        Type::Typedef { name, ty } => match types.ty(types.resolve(ty).ok()?).ok()? {
+            Type::Ptr(proto) => Some((name.strip_prefix("btf_trace_")?.to_owned(), proto)),
+            _ => None,
+        },
+        _ => None,
+    };
+    if !is_pattern(event) {
+        return types.find(&typedef_of(event), btf::Kind::Typedef).filter_map(proto_of).take(1).collect();
+    }
+    let mut found: Vec<_> =
+        types.ids().filter_map(proto_of).filter(|(name, _)| matches(event, name)).collect();
+    found.sort();
+    found
+}
+
+fn target(parts: &Parts<'_>, fields: &Fields<'_>, btf: BtfId, name: &str, proto: TypeId) -> Option<Target> {
+    let Ok(Type::FuncProto(signature)) = fields.btf(btf).ty(proto) else { return None };
+    // The first parameter is the tracer's own pointer, which BPF programs do not see.
+    let (args, words) = arguments(fields, btf, signature, 1);
+    let module = fields.file_name(btf).to_owned();
+    let full_name = format!("{}:{module}:{name}", parts.provider);
+    let func = Func { btf, module, name: name.to_owned(), proto, words };
+    let mut target = Target::new(Kind::RawTracepoint(func), full_name);
+    target.args = args;
+    Some(target)
+}

@@ -1,0 +1,1 @@
+//! Over the host's kernel where there is one; the forms need none.

@@ -1,0 +1,140 @@
+//! Types as they are spelled.
+
+use super::check::{Check, Checked};
+use super::{Int, Space, Ty, codes};
+use crate::diag::Diag;
+use crate::syntax::ast::{self, Span, Tag, TypeSpecKind};
+use manifest::StackMode;
+
+impl Check<'_> {
+    /// The type that is spelled; pointers in it point into `space`.
+    pub(super) fn spec(&mut self, spec: &ast::TypeSpec, space: Space) -> Checked<Ty> {
+        match &spec.kind {
+            TypeSpecKind::Named { tag, name } => self.named(*tag, name, space, spec.span),
+            TypeSpecKind::Sized { name, size } => self.sized(name, *size, spec.span),
+            TypeSpecKind::Pointer(to) => {
+                let to = self.spec(to, beyond(space))?;
+                // Only pointers to structs have types that the verifier knows.
+                let space = if matches!(to, Ty::Struct(_)) { space } else { beyond(space) };
+                Ok(Ty::Ptr(Box::new(to), space))
+            }
+            TypeSpecKind::Array(of, len) => {
+                let of = self.spec(of, space)?;
+                let Some(len) = len.and_then(|len| u32::try_from(len).ok()) else {
+                    let message = "an array here needs a length";
+                    return Err(self.fail(Diag::error(
+                        &codes::UNKNOWN_TYPE,
+                        message,
+                        spec.span,
+                        "how many?",
+                    )));
+                };
+                Ok(Ty::Array(Box::new(of), len))
+            }
+            TypeSpecKind::Typeof(operand) => self.operand_type(operand),
+        }
+    }
+
+    /// The type of `sizeof`'s and `typeof`'s operand. An expression is checked, not evaluated.
+    pub(super) fn operand_type(&mut self, operand: &ast::TypeOrExpr) -> Checked<Ty> {
+        match operand {
+            ast::TypeOrExpr::Type(spec) => self.spec(spec, self.space()),
+            ast::TypeOrExpr::Expr(expr) => Ok(self.value(expr)?.ty),
+        }
+    }
+
+    fn named(&mut self, tag: Option<Tag>, name: &str, space: Space, span: Span) -> Checked<Ty> {
+        if let (None, Some(ty)) = (tag, builtin(name)) {
+            return Ok(ty);
+        }
+        let found = self.fields.find(tag, name).map(|found| self.fields.ty(found.btf, found.id, space));
+        match found {
+            Some(Ty::None) => Err(self.fail(Diag::unsupported(&format!("type `{name}` is"), span))),
+            Some(ty) => Ok(ty),
+            None => Err(self.unknown_type(tag, name, span)),
+        }
+    }
+
+    fn unknown_type(&mut self, tag: Option<Tag>, name: &str, span: Span) -> super::check::Reported {
+        let spelled = tag.map_or(name.to_owned(), |tag| format!("{} {name}", tag.keyword()));
+        let message = format!("unknown type `{spelled}`");
+        let diag = Diag::error(&codes::UNKNOWN_TYPE, message, span, "");
+        let other = [Tag::Struct, Tag::Union, Tag::Enum]
+            .into_iter()
+            .find(|other| Some(*other) != tag && self.fields.find(Some(*other), name).is_some());
+        let untagged = tag.is_some() && self.fields.find(None, name).is_some();
+        self.fail(match (other, super::nearest(name, BUILTIN.iter().map(|(name, _)| *name))) {
+            (Some(other), _) => diag.help(format!("did you mean `{} {name}`?", other.keyword())),
+            (None, _) if untagged => diag.help(format!("did you mean `{name}`?")),
+            (None, Some(near)) if tag.is_none() => diag.help(format!("did you mean `{near}`?")),
+            _ => diag.note("it is neither in the kernel's BTF nor defined in the script"),
+        })
+    }
+
+    fn sized(&mut self, name: &str, size: Option<u64>, span: Span) -> Checked<Ty> {
+        let size = size.map(|size| u32::try_from(size).unwrap_or(u32::MAX));
+        match (name, size) {
+            ("string", size) => Ok(Ty::String(size.unwrap_or(self.settings.max_strlen))),
+            ("buffer", size) => Ok(Ty::Buffer(size.unwrap_or(self.settings.max_strlen))),
+            ("inet", _) => Ok(Ty::Inet),
+            _ => {
+                let message = format!("unknown type `{name}`");
+                Err(self.fail(Diag::error(&codes::UNKNOWN_TYPE, message, span, "")))
+            }
+        }
+    }
+}
+
+/// What a pointer inside memory of this space points into.
+fn beyond(space: Space) -> Space {
+    if space == Space::Typed { Space::Kernel } else { space }
+}
+
+const fn int(size: u8, signed: bool) -> Ty {
+    Ty::Int(Int { size, signed })
+}
+
+/// Frames of a stack whose number is not given.
+const STACK_LIMIT: u32 = 127;
+
+/// The language's own types.
+const BUILTIN: &[(&str, Ty)] = &[
+    ("bool", Ty::Bool),
+    ("cgroup_path_t", Ty::CgroupPath),
+    ("inet", Ty::Inet),
+    ("int16", int(2, true)),
+    ("int32", int(4, true)),
+    ("int64", int(8, true)),
+    ("int8", int(1, true)),
+    ("kstack", Ty::Kstack(StackMode::Bpftrace, STACK_LIMIT)),
+    ("ksym_t", Ty::Ksym),
+    ("macaddr_t", Ty::Mac),
+    ("timestamp", Ty::Timestamp),
+    ("uint16", int(2, false)),
+    ("uint32", int(4, false)),
+    ("uint64", int(8, false)),
+    ("uint8", int(1, false)),
+    ("username_t", Ty::Username),
+    ("ustack", Ty::Ustack(StackMode::Bpftrace, STACK_LIMIT)),
+    ("usym_t", Ty::Usym),
+    ("void", Ty::Void),
+    // C's names that BTF need not have.
+    ("char", int(1, true)),
+    ("int", int(4, true)),
+    ("int16_t", int(2, true)),
+    ("int32_t", int(4, true)),
+    ("int64_t", int(8, true)),
+    ("int8_t", int(1, true)),
+    ("long", int(8, true)),
+    ("short", int(2, true)),
+    ("size_t", int(8, false)),
+    ("uint16_t", int(2, false)),
+    ("uint32_t", int(4, false)),
+    ("uint64_t", int(8, false)),
+    ("uint8_t", int(1, false)),
+    ("unsigned", int(4, false)),
+];
+
+fn builtin(name: &str) -> Option<Ty> {
+    BUILTIN.iter().find(|(known, _)| *known == name).map(|(_, ty)| ty.clone())
+}
