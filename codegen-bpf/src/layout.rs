@@ -5,8 +5,8 @@
 //! Ensures  the entry comes first; blocks left out of the order are unreachable
 //! Breaks   source locations of merged blocks
 
-use crate::insn::Cond;
-use crate::mir::{Block, End, Line, Mir};
+use crate::insn::{Cond, Insn, Reg};
+use crate::mir::{Block, End, Line, Mir, What};
 
 /// Simplifies the control flow of `mir` until nothing changes.
 pub(crate) fn simplify(mir: &mut Mir) {
@@ -15,6 +15,7 @@ pub(crate) fn simplify(mir: &mut Mir) {
         thread_jumps(mir);
         merge_equal_blocks(mir);
         merge_chains(mir);
+        merge_tails(mir);
         if shape(mir) == before {
             break;
         }
@@ -81,8 +82,60 @@ fn merge_equal_blocks(mir: &mut Mir) {
 }
 
 fn do_the_same(a: &Block, b: &Block) -> bool {
-    let same_line = |(a, b): (&Line, &Line)| a.what == b.what && a.reference == b.reference;
-    a.end == b.end && a.body.len() == b.body.len() && a.body.iter().zip(&b.body).all(same_line)
+    a.end == b.end && a.body.len() == b.body.len() && common_tail(a, b) == a.body.len()
+}
+
+/// How many lines at the end of both bodies may be shared. The verifier wants each access through a
+/// pointer to meet one kind of pointer only, so accesses are shared on the stack alone, and calls
+/// not at all.
+fn common_tail(a: &Block, b: &Block) -> usize {
+    let same = |(a, b): &(&Line, &Line)| a.what == b.what && a.reference == b.reference && may_share(&a.what);
+    a.body.iter().rev().zip(b.body.iter().rev()).take_while(same).count()
+}
+
+fn may_share(what: &What) -> bool {
+    match what {
+        What::Plain(Insn::Load { base, .. } | Insn::Store { base, .. } | Insn::Atomic { base, .. }) => {
+            *base == Reg::FP
+        }
+        What::Plain(_) => true,
+        What::Call(..) | What::Unless { .. } => false,
+    }
+}
+
+/// Blocks that end alike continue in one block with that end.
+fn merge_tails(mir: &mut Mir) {
+    let blocks = reachable(mir);
+    for (position, &a) in blocks.iter().enumerate() {
+        for &b in &blocks[..position] {
+            let same_way = !matches!(mir.blocks[a].end, End::Branch { .. }) && mir.blocks[a].end == mir.blocks[b].end;
+            let tail = common_tail(&mir.blocks[a], &mir.blocks[b]);
+            if same_way && tail > 0 {
+                share_tail(mir, a, b, tail);
+            }
+        }
+    }
+}
+
+fn share_tail(mir: &mut Mir, a: usize, b: usize, tail: usize) {
+    let whole = |index: usize| index != 0 && mir.blocks[index].body.len() == tail;
+    let target = match (whole(a), whole(b)) {
+        (true, _) => a,
+        (_, true) => b,
+        (false, false) => {
+            let Block { body, end, end_loc, .. } = &mir.blocks[a];
+            let body = body[body.len() - tail..].to_vec();
+            let cold = mir.blocks[a].cold && mir.blocks[b].cold;
+            let shared = Block { body, end: *end, end_loc: *end_loc, cold };
+            mir.blocks.push(shared);
+            mir.blocks.len() - 1
+        }
+    };
+    for index in [a, b].into_iter().filter(|index| *index != target) {
+        let block = &mut mir.blocks[index];
+        block.body.truncate(block.body.len() - tail);
+        block.end = End::Jump(target);
+    }
 }
 
 /// A block with one predecessor that always continues with it becomes part of it.
@@ -106,26 +159,41 @@ fn merge_chains(mir: &mut Mir) {
     }
 }
 
+/// Reachable blocks, each before all it dominates, and for each block its position.
+pub(crate) fn reverse_postorder(mir: &Mir) -> (Vec<usize>, Vec<usize>) {
+    let mut seen = vec![false; mir.blocks.len()];
+    let mut order = Vec::new();
+    let mut todo = vec![(0, false)];
+    while let Some((index, done)) = todo.pop() {
+        if done {
+            order.push(index);
+        } else if !std::mem::replace(&mut seen[index], true) {
+            todo.push((index, true));
+            todo.extend(mir.blocks[index].end.targets().map(|target| (target, false)));
+        }
+    }
+    order.reverse();
+    let mut position = vec![usize::MAX; mir.blocks.len()];
+    order.iter().enumerate().for_each(|(at, index)| position[*index] = at);
+    (order, position)
+}
+
 /// The blocks in the order they shall be written.
 pub(crate) fn order(mir: &Mir) -> Vec<usize> {
-    let blocks = reachable(mir);
+    let (blocks, position) = reverse_postorder(mir);
+    let position = &position;
+    let forward = |from: usize| mir.blocks[from].end.targets().filter(move |to| position[*to] > position[from]);
     // A block should come after all its forward predecessors, so that the last of them falls
     // through into it and no jump but a loop's goes backwards.
     let mut waits_for = vec![0; mir.blocks.len()];
-    for &index in &blocks {
-        for target in mir.blocks[index].end.targets().filter(|target| *target > index) {
-            waits_for[target] += 1;
-        }
-    }
+    blocks.iter().flat_map(|index| forward(*index)).for_each(|target| waits_for[target] += 1);
     let mut placed = vec![false; mir.blocks.len()];
     let mut order = Vec::with_capacity(blocks.len());
     let mut current = 0;
     loop {
         placed[current] = true;
         order.push(current);
-        for target in mir.blocks[current].end.targets().filter(|target| *target > current) {
-            waits_for[target] -= 1;
-        }
+        forward(current).for_each(|target| waits_for[target] -= 1);
         let free = |index: usize| !placed[index] && waits_for[index] == 0;
         let warm = |index: usize| !mir.blocks[index].cold;
         let next = preferred_successor(&mir.blocks[current].end, |index| free(index) && warm(index))

@@ -19,6 +19,7 @@ mod mir;
 pub mod module;
 mod object;
 mod opt;
+mod peephole;
 mod regalloc;
 
 use isel::flow::Flow;
@@ -145,6 +146,8 @@ fn compile_once(function: &Function, module: &Module, opt: bool) -> Result<Compi
     if stack_bytes > abi::STACK_BYTES_MAX {
         return Err(Error::Stack { function: name(), bytes: stack_bytes });
     }
+    layout::simplify(&mut mir);
+    peephole::run(&mut mir, frame.bytes);
     layout::simplify(&mut mir);
     let code = emit::emit(&mir)
         .map_err(|emit::TooFar(insns)| Error::JumpRange { function: name(), insns })?;

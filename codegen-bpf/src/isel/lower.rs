@@ -1,6 +1,6 @@
 //! One CLIF instruction at a time: effects, memory, calls, comparisons. Arithmetic is in `operate`.
 
-use cranelift_codegen::entity::SecondaryMap;
+use cranelift_codegen::entity::{EntitySet, SecondaryMap};
 use cranelift_codegen::ir::condcodes::{CondCode as _, IntCC};
 use cranelift_codegen::ir::types::{I8, I16, I32, I64};
 use cranelift_codegen::ir::{
@@ -25,6 +25,8 @@ pub(crate) struct Lower<'a> {
     vcode: VCode,
     /// Registers of the values that somebody wants.
     vregs: SecondaryMap<Value, Option<VReg>>,
+    /// Which of them have a user already; block parameters have registers before.
+    used: EntitySet<Value>,
     /// What the current CLIF instruction has become so far.
     current: Vec<VInst>,
     loc: SourceLoc,
@@ -46,6 +48,7 @@ impl<'a> Lower<'a> {
             is_program,
             vcode: VCode::default(),
             vregs: SecondaryMap::new(),
+            used: EntitySet::new(),
             current: Vec::new(),
             loc: SourceLoc::default(),
         }
@@ -84,7 +87,7 @@ impl<'a> Lower<'a> {
 
     /// Whether the register of `value` has a later user.
     pub(crate) fn is_wanted(&self, value: Value) -> bool {
-        self.vregs[self.values.resolve(value)].is_some()
+        self.used.contains(self.values.resolve(value))
     }
 
     /// A register that holds `value`, zero-extended.
@@ -98,7 +101,10 @@ impl<'a> Lower<'a> {
         }
         match self.constant_op(value) {
             Some(op) => self.emit_def(op),
-            None => self.define(value),
+            None => {
+                self.used.insert(value);
+                self.define(value)
+            }
         }
     }
 

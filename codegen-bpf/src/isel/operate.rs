@@ -17,7 +17,13 @@ impl Lower<'_> {
         let ty = self.values.func.dfg.ctrl_typevar(inst);
         match self.values.func.dfg.insts[inst] {
             InstructionData::Unary { opcode, arg } => self.unary(opcode, ty, arg, dst),
-            InstructionData::Binary { opcode, args: [a, b] } => self.binary(opcode, ty, a, b, dst),
+            InstructionData::Binary { opcode, args: [a, b] } => {
+                // A loop's variable should stay in its register.
+                let result = self.values.func.dfg.first_result(inst);
+                let swap = commutes(opcode) && self.values.feeds(result, b) && !self.values.feeds(result, a);
+                let (a, b) = if swap { (b, a) } else { (a, b) };
+                self.binary(opcode, ty, a, b, dst)
+            }
             _ => None,
         }
     }
@@ -252,6 +258,10 @@ impl Lower<'_> {
             self.zero_extend(raw, ty.bits(), dst);
         }
     }
+}
+
+fn commutes(opcode: Opcode) -> bool {
+    matches!(opcode, Opcode::Iadd | Opcode::Imul | Opcode::Band | Opcode::Bor | Opcode::Bxor)
 }
 
 fn width(ty: Type) -> Width {

@@ -98,6 +98,16 @@ impl<'a> Values<'a> {
         value
     }
 
+    /// Whether `value` is what block parameter `param` will be the next time round.
+    pub(crate) fn feeds(&self, value: Value, param: Value) -> bool {
+        match self.func.dfg.value_def(self.resolve(param)) {
+            ValueDef::Param(block, index) => {
+                self.flow.into[block].iter().any(|edge| edge_arg(self.func, *edge, index) == value)
+            }
+            _ => false,
+        }
+    }
+
     /// An upper bound on the bits of `value` that can be set. Only what the verifier also sees is
     /// used: a mask that bounds a remainder, say, must stay.
     fn bits(&self, value: Value, depth: u32) -> u32 {
