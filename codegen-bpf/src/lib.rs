@@ -11,6 +11,7 @@ mod elf;
 mod emit;
 pub mod encode;
 mod frame;
+mod hoist;
 pub mod insn;
 mod isel;
 mod layout;
@@ -136,6 +137,7 @@ fn compile_once(function: &Function, module: &Module, opt: bool) -> Result<Compi
     let mut clif = opt::run(function.clif.clone(), &mut constants, opt)
         .map_err(|message| Error::Clif { function: name(), message })?;
     legalise::run(&mut clif, &constants);
+    hoist::run(&mut clif);
     let flow = Flow::new(&clif);
     let frame = frame::layout(&clif, &flow);
     let is_program = function.section != ".text";

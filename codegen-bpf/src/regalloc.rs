@@ -57,34 +57,82 @@ fn environment() -> MachineEnv {
 }
 
 /// A value that is born in a fixed register and lives across a call gets a move right behind its
-/// birth; otherwise the allocator tends to spill it first and reload it later.
+/// birth; otherwise the allocator tends to spill it first and reload it later. For the same reason
+/// what descends from such a value gets one before the function returns it.
 fn free_fixed_registers(vcode: &mut VCode) {
     let across = live_across_calls(vcode);
+    let family_across = families_across_calls(vcode, &across);
     let insts = std::mem::take(&mut vcode.insts);
     let mut moved_to = Vec::with_capacity(insts.len() + 1);
     for mut inst in insts {
         moved_to.push(vcode.insts.len());
-        let mut moves = Vec::new();
+        let (mut before, mut behind) = (Vec::new(), Vec::new());
+        let (loc, returns) = (inst.loc, inst.op == Op::Exit);
+        let mov = |from, to| VInst {
+            op: Op::Mov,
+            operands: vec![Operand::reg_use(from), Operand::reg_def(to)],
+            clobbers: PRegSet::empty(),
+            loc,
+        };
         for operand in &mut inst.operands {
-            let fixed = matches!(operand.constraint(), OperandConstraint::FixedReg(_));
-            if operand.kind() == OperandKind::Def && fixed && across[operand.vreg().vreg()] {
-                let (home, birth) = (operand.vreg(), vcode.new_vreg());
-                *operand = Operand::new(birth, operand.constraint(), operand.kind(), operand.pos());
-                moves.push(VInst {
-                    op: Op::Mov,
-                    operands: vec![Operand::reg_use(birth), Operand::reg_def(home)],
-                    clobbers: PRegSet::empty(),
-                    loc: inst.loc,
-                });
+            let home = operand.vreg();
+            let born = operand.kind() == OperandKind::Def && across[home.vreg()];
+            let returned = returns && family_across[home.vreg()];
+            if matches!(operand.constraint(), OperandConstraint::FixedReg(_)) && (born || returned) {
+                let fixed = vcode.new_vreg();
+                *operand = Operand::new(fixed, operand.constraint(), operand.kind(), operand.pos());
+                if born {
+                    behind.push(mov(fixed, home));
+                } else {
+                    before.push(mov(home, fixed));
+                }
             }
         }
+        vcode.insts.extend(before);
         vcode.insts.push(inst);
-        vcode.insts.extend(moves);
+        vcode.insts.extend(behind);
     }
     moved_to.push(vcode.insts.len());
     for block in &mut vcode.blocks {
         block.insts = moved_to[block.insts.start]..moved_to[block.insts.end];
     }
+}
+
+/// The allocator tries to give one register to a block parameter and its arguments, and to the two
+/// ends of a two-address operation. Which virtual registers are such relatives of one that lives
+/// across a call, but do not themselves?
+fn families_across_calls(vcode: &VCode, across: &[bool]) -> Vec<bool> {
+    let mut family: Vec<usize> = (0..vcode.vregs).collect();
+    fn head(family: &mut [usize], mut vreg: usize) -> usize {
+        while family[vreg] != vreg {
+            family[vreg] = family[family[vreg]];
+            vreg = family[vreg];
+        }
+        vreg
+    }
+    let mut join = |a: VReg, b: VReg| {
+        let (a, b) = (head(&mut family, a.vreg()), head(&mut family, b.vreg()));
+        family[a] = b;
+    };
+    for block in &vcode.blocks {
+        for (succ, args) in block.succs.iter().zip(&block.args) {
+            let params = &vcode.blocks[succ.index()].params;
+            args.iter().zip(params).for_each(|(arg, param)| join(*arg, *param));
+        }
+    }
+    for inst in &vcode.insts {
+        for operand in &inst.operands {
+            if let OperandConstraint::Reuse(index) = operand.constraint() {
+                join(operand.vreg(), inst.operands[index].vreg());
+            }
+        }
+    }
+    let mut lives = vec![false; vcode.vregs];
+    for vreg in (0..vcode.vregs).filter(|vreg| across[*vreg]) {
+        let head = head(&mut family, vreg);
+        lives[head] = true;
+    }
+    (0..vcode.vregs).map(|vreg| !across[vreg] && lives[head(&mut family, vreg)]).collect()
 }
 
 /// A set of virtual registers.
