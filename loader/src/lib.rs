@@ -35,6 +35,8 @@ pub mod params;
 pub mod relocate;
 pub mod ringbuf;
 pub mod run;
+#[cfg(test)]
+mod sample;
 pub mod session;
 pub mod symbols;
 #[allow(unsafe_code, reason = "the one place that talks to the kernel")]

@@ -230,3 +230,6 @@ fn parse_externs(elf: &elf::Elf<'_>, btf: &Btf) -> Result<Vec<Extern>, Error> {
     }
     Ok(externs)
 }
+
+#[cfg(test)]
+mod tests;

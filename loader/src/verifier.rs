@@ -138,7 +138,8 @@ mod tests {
 
     fn refusal(log: &str, poisoned: Vec<Poisoned>) -> String {
         let probe = Probe { program: "p1".into(), name: "begin".into(), at: AttachPoint::Begin, line: 1 };
-        let line = |insn, line, column| LineInfo { insn, file: 0, text: 0, line_col: line << 10 | column };
+        let line =
+            |insn, line: u32, column: u32| LineInfo { insn, file: 0, text: 0, line_col: line << 10 | column };
         let linked = Linked { line_info: vec![line(0, 1, 1), line(3, 2, 3)], poisoned, ..Linked::default() };
         let script = Source { name: "a.bt".into(), text: "begin {\n  $x = 1;\n}\n".into() };
         let source = SysError { call: "BPF_PROG_LOAD", errno: libc::EINVAL };

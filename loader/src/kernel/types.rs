@@ -33,7 +33,7 @@ impl KernelTypes {
         Self::in_folder(FOLDER.into(), verbose)
     }
 
-    fn in_folder(folder: PathBuf, verbose: bool) -> Self {
+    pub(crate) fn in_folder(folder: PathBuf, verbose: bool) -> Self {
         Self { folder, verbose, vmlinux: None, modules: BTreeMap::new() }
     }
 
@@ -66,6 +66,11 @@ impl KernelTypes {
     /// Whether a module has types, without opening them.
     pub fn has_module(&self, name: &str) -> bool {
         is_module_name(name) && self.folder.join(name).exists()
+    }
+
+    /// Names of the modules whose types are open.
+    pub fn opened_modules(&self) -> Vec<String> {
+        self.modules.keys().cloned().collect()
     }
 
     /// Names of all loaded modules that have types.

@@ -189,3 +189,102 @@ fn patch(slots: &mut [Insn], outcome: &Outcome) -> Result<Patched, core::PatchEr
     }
     Ok(patched)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{open, relocate::link_program, sample};
+    use btf::{Builder, IntEncoding, Member};
+    use std::path::PathBuf;
+
+    struct Folder(PathBuf);
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    /// `struct thing` with `b` as the word after `before` others; none if the file is not to have it.
+    fn thing(builder: &mut Builder, fields: &[&str]) {
+        let long = builder.add_int("unsigned long", 8, IntEncoding::default());
+        let bit_offset = |at| u32::try_from(at).expect("few") * 64;
+        let member = |(at, name): (usize, &&'static str)| Member {
+            name,
+            ty: long,
+            bit_offset: bit_offset(at),
+            bitfield_bits: None,
+        };
+        let fields: Vec<&'static str> = fields.iter().map(|name| &*name.to_string().leak()).collect();
+        let members: Vec<Member<'_>> = fields.iter().enumerate().map(member).collect();
+        builder.add_struct("thing", 8 * u32::try_from(members.len()).expect("few"), &members);
+    }
+
+    /// The offset that the relocation of the sample's second program gets; `None` if it is poisoned. Then the
+    /// modules that were opened for it.
+    fn resolve(
+        test: &str,
+        vmlinux: &[&str],
+        modules: &[(&str, &[&str])],
+        origin: Option<&str>,
+    ) -> (Option<i32>, Vec<String>) {
+        let folder = Folder(std::env::temp_dir().join(format!("sonde-core-{test}-{}", std::process::id())));
+        std::fs::create_dir_all(&folder.0).expect("folder");
+        let mut base = Builder::new();
+        if !vmlinux.is_empty() {
+            thing(&mut base, vmlinux);
+        }
+        let base = base.finish().expect("small");
+        std::fs::write(folder.0.join("vmlinux"), &base).expect("file");
+        let base = Arc::new(Btf::from_vec(base).expect("valid"));
+        for (name, fields) in modules {
+            let mut split = Builder::split(base.clone());
+            thing(&mut split, fields);
+            std::fs::write(folder.0.join(name), split.finish().expect("small")).expect("file");
+        }
+        std::fs::write(folder.0.join("broken"), b"garbage").expect("file");
+
+        let object = open::parse(&sample::object()).expect("opens");
+        let mut linked = link_program(&object, &object.programs[1]);
+        let mut kernel = KernelTypes::in_folder(folder.0.clone(), false);
+        let origins: Vec<TypeOrigin> = origin
+            .iter()
+            .map(|module| TypeOrigin { name: "thing".into(), module: (*module).into() })
+            .collect();
+        Resolver::new(&object.btf, &origins, &mut kernel)
+            .apply("p", Some("m"), &mut linked)
+            .expect("resolves");
+        let opened = kernel.opened_modules();
+        (linked.poisoned.is_empty().then(|| linked.insns[1].imm), opened)
+    }
+
+    #[test]
+    fn the_named_module_comes_before_the_probes_before_vmlinux() {
+        let (v, m, n): (&[&str], &[&str], &[&str]) = (&["b"], &["x", "b"], &["x", "y", "b"]);
+        let none: [String; 0] = [];
+        let both = [("m", m), ("n", n)];
+        assert_eq!(resolve("named", v, &both, Some("n")), (Some(16), vec!["n".into()]));
+        assert_eq!(resolve("probe", v, &both, None), (Some(8), vec!["m".into()]));
+        assert_eq!(resolve("vmlinux", v, &[("n", n)], None), (Some(0), none.to_vec()));
+        // Not loaded here: as if it had not been named.
+        assert_eq!(resolve("unloaded", v, &[], Some("n")), (Some(0), none.to_vec()));
+    }
+
+    #[test]
+    fn other_modules_only_if_the_name_is_nowhere_else() {
+        let other: (&str, &[&str]) = ("other", &["x", "y", "z", "b"]);
+        assert_eq!(resolve("other", &[], &[other], None), (Some(24), vec!["other".into()]));
+        assert_eq!(
+            resolve("field", &["x"], &[other], None),
+            (None, vec![]),
+            "vmlinux has the type, not the field"
+        );
+        assert_eq!(resolve("nowhere", &[], &[], None), (None, vec![]));
+    }
+
+    #[test]
+    fn a_type_without_the_field_does_not_hide_one_with_it() {
+        let (m, v): (&[&str], &[&str]) = (&["x"], &["x", "b"]);
+        assert_eq!(resolve("twin", v, &[("m", m)], None).0, Some(8));
+    }
+}

@@ -149,3 +149,54 @@ impl Linker<'_> {
 fn index(insn: u32) -> usize {
     usize::try_from(insn).unwrap_or(usize::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::relocate::bind::{Bindings, bind};
+    use crate::relocate::externs::KernelSymbol;
+    use crate::{open, sample};
+
+    fn linked(program: usize) -> (Object, Linked) {
+        let object = open::parse(&sample::object()).expect("opens");
+        let linked = link_program(&object, &object.programs[program]);
+        (object, linked)
+    }
+
+    #[test]
+    fn subprograms_follow_in_the_order_they_are_called() {
+        let (_, linked) = linked(0);
+        // 8 of the program, 2 of `sub`, 2 of `leaf`.
+        assert_eq!(linked.insns.len(), 12);
+        assert_eq!((linked.insns[4].imm, linked.insns[4].src()), (3, kinds::PSEUDO_CALL));
+        assert_eq!((linked.insns[5].imm, linked.insns[5].src()), (4, kinds::PSEUDO_FUNC));
+        assert_eq!((linked.insns[8].imm, linked.insns[8].src()), (1, kinds::PSEUDO_CALL));
+        let starts: Vec<u32> = linked.func_info.iter().map(|record| record.insn).collect();
+        assert_eq!(starts, [0, 8, 10]);
+        let lines: Vec<u32> = linked.line_info.iter().map(|record| record.insn).collect();
+        assert_eq!(lines, [0, 8, 10]);
+    }
+
+    #[test]
+    fn a_program_without_calls_is_alone() {
+        let (_, linked) = linked(1);
+        assert_eq!(linked.insns.len(), 6);
+        assert_eq!(linked.core_relos.len(), 1);
+        assert_eq!(linked.core_relos[0].0, 1);
+    }
+
+    #[test]
+    fn binding_puts_descriptors_and_addresses() {
+        let (object, mut linked) = linked(0);
+        let bindings = Bindings { maps: &[30, 31], data: &[40, 41], symbols: &[], externs: &object.externs };
+        bind(&mut linked, &bindings);
+        assert_eq!((linked.insns[0].src(), linked.insns[0].imm), (kinds::PSEUDO_MAP_FD, 30));
+        let value = (linked.insns[2].src(), linked.insns[2].imm, linked.insns[3].imm);
+        assert_eq!(value, (kinds::PSEUDO_MAP_VALUE, 40, 4));
+
+        let (object, mut linked) = self::linked(1);
+        let symbols = [KernelSymbol::Address(0xffff_ffff_8123_4567)];
+        bind(&mut linked, &Bindings { maps: &[], data: &[], symbols: &symbols, externs: &object.externs });
+        assert_eq!((linked.insns[2].imm, linked.insns[3].imm), (0x8123_4567_u32 as i32, -1));
+    }
+}

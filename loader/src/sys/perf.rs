@@ -12,8 +12,8 @@ const TYPE_TRACEPOINT: u32 = 2;
 const FLAG_CLOEXEC: u64 = 8;
 /// `freq`, the eleventh flag bit of `struct perf_event_attr`.
 const ATTR_FREQ: u64 = 1 << 10;
-const IOC_ENABLE: libc::c_ulong = 0x2400;
-const IOC_SET_BPF: libc::c_ulong = 0x4004_2408;
+const IOC_ENABLE: libc::Ioctl = 0x2400;
+const IOC_SET_BPF: libc::Ioctl = 0x4004_2408;
 
 /// `struct perf_event_attr` up to `PERF_ATTR_SIZE_VER5`, which every kernel we support knows.
 #[repr(C)]
