@@ -2,24 +2,27 @@
 
 use super::{Builtin, Call};
 use crate::diag::Diag;
+use crate::lower::{Lower, Value};
+use crate::probes::kprobe;
 use crate::resolve::Kind;
+use crate::types::tree::Expr;
 use crate::types::tree::ExprKind;
 use crate::types::{Check, Int, Space, Ty, codes};
 
 /// `arg0`, `arg1`, …: the number is the one argument, a literal.
-pub static ARG: Builtin = Builtin::new("argN", (1, 1), check_arg);
+pub static ARG: Builtin = Builtin::new("argN", (1, 1), check_arg).lowered(lower_arg);
 
 /// The record of arguments. Alone it becomes a record of `Arg`s, so nothing is left to lower.
 pub static ARGS: Builtin = Builtin::new("args", (0, 0), check_args);
 
 /// The return value; of a fexit probe it becomes `RetVal`.
-pub(super) static RETVAL: Builtin = Builtin::new("retval", (0, 0), check_retval);
+pub(super) static RETVAL: Builtin = Builtin::new("retval", (0, 0), check_retval).lowered(lower_retval);
 
 /// Pointer to the program's context.
-pub(super) static CTX: Builtin = Builtin::new("ctx", (0, 0), check_ctx);
+pub(super) static CTX: Builtin = Builtin::new("ctx", (0, 0), check_ctx).lowered(lower_ctx);
 
 /// A register by name.
-pub(super) static REG: Builtin = Builtin::new("reg", (1, 1), check_reg);
+pub(super) static REG: Builtin = Builtin::new("reg", (1, 1), check_reg).lowered(lower_reg);
 
 /// x86-64 passes this many integers in registers; other machines up to 8. The loader's machine
 /// decides, so the larger number is let through.
@@ -128,4 +131,36 @@ fn check_reg(cx: &mut Check<'_>, call: &mut Call) -> Result<Ty, Diag> {
         | Kind::End
         | Kind::SelfSignal(_) => Err(cx.not_here(call, "kprobe, kretprobe, profile and interval")),
     }
+}
+
+fn lower_arg(l: &mut Lower<'_>, e: &Expr, args: &[Expr]) -> Value {
+    let index = args.first().and_then(|arg| l.literal(arg)).unwrap_or_default();
+    if let Kind::RawTracepoint(_) = l.target().kind {
+        return Value::Scalar(l.read_word(index as u32, &e.ty));
+    }
+    let register = kprobe::ARGUMENTS.get(index as usize).copied().unwrap_or_default();
+    lower_register(l, e, register)
+}
+
+fn lower_retval(l: &mut Lower<'_>, e: &Expr, _: &[Expr]) -> Value {
+    lower_register(l, e, kprobe::RESULT)
+}
+
+fn lower_reg(l: &mut Lower<'_>, e: &Expr, args: &[Expr]) -> Value {
+    let name = String::from_utf8_lossy(args[0].text().unwrap_or_default()).into_owned();
+    lower_register(l, e, &name)
+}
+
+fn lower_register(l: &mut Lower<'_>, e: &Expr, name: &str) -> Value {
+    match kprobe::read_register(l, name) {
+        Some(value) => Value::Scalar(value),
+        None => {
+            l.unsupported("an argument or register that x86-64 does not have is", e.span);
+            Value::Scalar(l.iconst(0))
+        }
+    }
+}
+
+fn lower_ctx(l: &mut Lower<'_>, _: &Expr, _: &[Expr]) -> Value {
+    Value::Scalar(l.context())
 }

@@ -2,10 +2,13 @@
 
 use super::{Builtin, Call};
 use crate::diag::Diag;
+use crate::lower::{Lower, Value, helper};
+use crate::types::tree::Expr;
 use crate::types::{Check, Ty, codes};
+use cranelift_codegen::ir::InstBuilder as _;
 
 /// Bytes at an address, NULs included: `buf(p, length)`, `buf(array)`.
-pub(super) static BUF: Builtin = Builtin::new("buf", (1, 2), check);
+pub(super) static BUF: Builtin = Builtin::new("buf", (1, 2), check).lowered(lower);
 
 /// The length header takes four of `max_strlen`'s bytes.
 const HEADER_BYTES: u32 = 4;
@@ -46,4 +49,34 @@ fn check(cx: &mut Check<'_>, call: &mut Call) -> Result<Ty, Diag> {
         );
     }
     Ok(Ty::Buffer(u32::try_from(len).unwrap_or(max).min(max)))
+}
+
+/// The length, then as many bytes. What follows them is left as it was, unless it counts.
+fn lower(l: &mut Lower<'_>, e: &Expr, args: &[Expr]) -> Value {
+    let dst = l.destination(e);
+    let capacity = e.ty.size() - HEADER_BYTES;
+    let length = match args.get(1) {
+        Some(length) if l.literal(length).is_none() => {
+            let (length, most) = (l.lower_scalar(length), l.iconst(capacity.into()));
+            l.b.ins().umin(length, most)
+        }
+        _ => l.iconst(capacity.into()),
+    };
+    if dst.exact {
+        l.zero(dst.mem, e.ty.size());
+    }
+    l.store(dst.mem, HEADER_BYTES, length);
+    let (address, helper) = match &args[0].ty {
+        Ty::Ptr(..) | Ty::Int(_) => (l.lower_scalar(&args[0]), l.read_helper(&args[0])),
+        _ => match l.address_of_remote(&args[0]) {
+            Some(address) => (address, l.read_helper_of_place(&args[0])),
+            None => {
+                let mem = l.lower_to_memory(&args[0], false);
+                (l.addr(mem), helper::PROBE_READ_KERNEL)
+            }
+        },
+    };
+    let bytes = l.addr(dst.mem.plus(HEADER_BYTES));
+    l.call_helper(helper, &[bytes, length, address]);
+    Value::Memory(dst.mem)
 }

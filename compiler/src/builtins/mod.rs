@@ -91,6 +91,11 @@ impl Builtin {
             changes_system: false,
         }
     }
+
+    /// The builtin with its CLIF.
+    const fn lowered(self, lower: fn(&mut Lower<'_>, &Expr, &[Expr]) -> Value) -> Builtin {
+        Builtin { lower, ..self }
+    }
 }
 
 impl std::fmt::Debug for Builtin {

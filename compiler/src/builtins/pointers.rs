@@ -2,8 +2,10 @@
 
 use super::{Builtin, Call};
 use crate::diag::Diag;
+use crate::lower::{Lower, Value};
 use crate::types::tree::{Expr, ExprKind};
 use crate::types::{Check, Space, Ty};
+use cranelift_codegen::ir::{InstBuilder as _, condcodes::IntCC};
 
 /// Points into kernel memory.
 pub(super) static KPTR: Builtin = Builtin::new("kptr", (1, 1), |cx, call| in_space(cx, call, Space::Kernel));
@@ -15,7 +17,8 @@ pub(super) static UPTR: Builtin = Builtin::new("uptr", (1, 1), |cx, call| in_spa
 pub(super) static IS_ERR: Builtin = Builtin::new("is_err", (1, 1), |cx, call| {
     call.address(cx, 0)?;
     Ok(Ty::Bool)
-});
+})
+.lowered(lower_is_err);
 
 /// The same bits; only the type changes. An integer becomes a pointer to `uint64`, which is what `*` reads of integers.
 fn in_space(cx: &mut Check<'_>, call: &mut Call, space: Space) -> Result<Ty, Diag> {
@@ -28,4 +31,12 @@ fn in_space(cx: &mut Check<'_>, call: &mut Call, space: Space) -> Result<Ty, Dia
     let arg = call.args.pop().unwrap_or(Expr::new(ExprKind::Unit, Ty::None, call.span));
     call.becomes = Some(if arg.ty == ty { arg.kind } else { ExprKind::Cast(Box::new(arg)) });
     Ok(ty)
+}
+
+/// The highest 4095 addresses are error codes.
+fn lower_is_err(l: &mut Lower<'_>, _: &Expr, args: &[Expr]) -> Value {
+    const MAX_ERRNO: i64 = 4095;
+    let value = l.lower_scalar(&args[0]);
+    let is_err = l.b.ins().icmp_imm_s(IntCC::UnsignedGreaterThanOrEqual, value, -MAX_ERRNO);
+    Value::Scalar(l.widen_bool(is_err))
 }

@@ -2,11 +2,15 @@
 
 use super::{Builtin, ByRef, Call};
 use crate::diag::Diag;
+use crate::lower::{Lower, Value};
+use crate::types::tree::Expr;
 use crate::types::tree::ExprKind;
 use crate::types::{Agg, Check, Ty, codes};
+use manifest::Event;
 
 /// `print(value)`, `print(@map [, top [, divisor]])`.
-pub(super) static PRINT: Builtin = Builtin { by_ref: ByRef::Map, ..Builtin::new("print", (1, 3), check) };
+pub(super) static PRINT: Builtin =
+    Builtin { by_ref: ByRef::Map, ..Builtin::new("print", (1, 3), check).lowered(lower) };
 
 fn check(cx: &mut Check<'_>, call: &mut Call) -> Result<Ty, Diag> {
     let ExprKind::MapRef(map) = call.args[0].kind else {
@@ -33,4 +37,13 @@ fn check_value(cx: &mut Check<'_>, call: &mut Call) -> Result<Ty, Diag> {
         Ty::None | Ty::Void => Err(call.wrong(cx, 0, "a value")),
         _ => Ok(Ty::None),
     }
+}
+
+fn lower(l: &mut Lower<'_>, _: &Expr, args: &[Expr]) -> Value {
+    let number = |index| args.get(index).and_then(Expr::literal).map_or(0, |value| value as u64);
+    match args[0].kind {
+        ExprKind::MapRef(map) => l.send_bare(Event::PrintMap { map: map.0, top: number(1), div: number(2) }),
+        _ => l.send_values(&args[..1], |mut fields| Event::Value(fields.remove(0))),
+    }
+    Value::None
 }

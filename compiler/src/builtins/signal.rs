@@ -2,15 +2,21 @@
 
 use super::{Builtin, Call};
 use crate::diag::Diag;
+use crate::lower::{Lower, Value, helper};
+use crate::types::tree::Expr;
 use crate::types::tree::ExprKind;
 use crate::types::{Check, Ty, codes};
+use manifest::RuntimeError;
 
 /// Sends a signal to the current process, by name or number.
-pub(super) static SIGNAL: Builtin = Builtin { changes_system: true, ..Builtin::new("signal", (1, 1), check) };
+pub(super) static SIGNAL: Builtin =
+    Builtin { changes_system: true, ..Builtin::new("signal", (1, 1), check).lowered(lower_signal) };
 
 /// Sends a signal to the current thread.
-pub(super) static SIGNAL_THREAD: Builtin =
-    Builtin { changes_system: true, ..Builtin::new("signal_thread", (1, 1), check) };
+pub(super) static SIGNAL_THREAD: Builtin = Builtin {
+    changes_system: true,
+    ..Builtin::new("signal_thread", (1, 1), check).lowered(lower_signal_thread)
+};
 
 /// Signals of Linux on most machines (`asm-generic/signal.h`), from 1.
 pub(super) const SIGNALS: &[&str] = &[
@@ -36,4 +42,19 @@ fn check(cx: &mut Check<'_>, call: &mut Call) -> Result<Ty, Diag> {
     }
     call.integer(cx, 0)?;
     Ok(Ty::None)
+}
+
+fn lower_signal(l: &mut Lower<'_>, e: &Expr, args: &[Expr]) -> Value {
+    send(l, e, &args[0], helper::SEND_SIGNAL, "send_signal")
+}
+
+fn lower_signal_thread(l: &mut Lower<'_>, e: &Expr, args: &[Expr]) -> Value {
+    send(l, e, &args[0], helper::SEND_SIGNAL_THREAD, "send_signal_thread")
+}
+
+fn send(l: &mut Lower<'_>, e: &Expr, signal: &Expr, helper: u32, name: &str) -> Value {
+    let signal = l.lower_scalar(signal);
+    let result = l.call_helper(helper, &[signal]);
+    l.if_rare(result, |l| l.runtime_error(RuntimeError::Helper(name.to_owned()), e.span, Some(result)));
+    Value::None
 }

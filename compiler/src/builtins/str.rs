@@ -2,10 +2,13 @@
 
 use super::{Builtin, Call};
 use crate::diag::Diag;
+use crate::lower::{Lower, Value};
+use crate::types::tree::Expr;
 use crate::types::{Check, Int, Ty, codes};
+use cranelift_codegen::ir::InstBuilder as _;
 
 /// The string at an address: `str(p)`, `str(p, length)`. Of a positional parameter, its text.
-pub(super) static STR: Builtin = Builtin::new("str", (1, 2), check);
+pub(super) static STR: Builtin = Builtin::new("str", (1, 2), check).lowered(lower);
 
 fn check(cx: &mut Check<'_>, call: &mut Call) -> Result<Ty, Diag> {
     if cx.text_parameter(&mut call.args[0]) {
@@ -49,4 +52,31 @@ fn capacity(cx: &mut Check<'_>, call: &mut Call) -> Result<Ty, Diag> {
         );
     }
     Ok(Ty::String(wanted.min(max)))
+}
+
+fn lower(l: &mut Lower<'_>, e: &Expr, args: &[Expr]) -> Value {
+    let capacity = e.ty.size();
+    if !matches!(args[0].ty, Ty::Ptr(..) | Ty::Int(_)) && l.address_of_remote(&args[0]).is_none() {
+        // Already here: only cut.
+        let mem = l.lower_to_memory(&args[0], false);
+        return Value::Memory(mem);
+    }
+    let dst = l.destination(e);
+    let (address, helper) = match &args[0].ty {
+        Ty::Ptr(..) | Ty::Int(_) => (l.lower_scalar(&args[0]), l.read_str_helper(&args[0])),
+        _ => {
+            let address = l.address_of_remote(&args[0]).expect("tested above");
+            (address, l.read_str_helper_of_place(&args[0]))
+        }
+    };
+    let limit = match args.get(1) {
+        Some(length) if l.literal(length).is_none() => {
+            let (length, most) = (l.lower_scalar(length), l.iconst(capacity.into()));
+            let with_nul = l.b.ins().iadd_imm_s(length, 1);
+            l.b.ins().umin(with_nul, most)
+        }
+        _ => l.iconst(capacity.into()),
+    };
+    l.read_string(helper, dst, capacity, limit, address);
+    Value::Memory(dst.mem)
 }

@@ -2,6 +2,7 @@
 
 use super::{Builtin, Call};
 use crate::diag::Diag;
+use crate::lower::{Lower, Pure, Value, helper};
 use crate::types::tree::{Expr, ExprKind};
 use crate::types::{Check, Space, Ty};
 
@@ -10,7 +11,8 @@ pub(super) static CURTASK: Builtin = Builtin::new("curtask", (0, 0), |cx, call| 
     let task =
         cx.fields().find_struct("task_struct").ok_or_else(|| cx.unknown_struct("task_struct", call.span))?;
     Ok(Ty::Ptr(Box::new(Ty::Struct(task)), Space::Typed))
-});
+})
+.lowered(lower_curtask);
 
 /// Process id of the parent, of the current or a given task.
 pub(super) static PPID: Builtin =
@@ -43,4 +45,8 @@ fn relative(cx: &mut Check<'_>, call: &mut Call, relative: &str, field: &str) ->
     let value = cx.member(other, field, span)?;
     call.becomes = Some(value.kind);
     Ok(value.ty)
+}
+
+fn lower_curtask(l: &mut Lower<'_>, _: &Expr, _: &[Expr]) -> Value {
+    Value::Scalar(l.pure_helper(Pure::CurrentTask, helper::GET_CURRENT_TASK_BTF))
 }

@@ -16,7 +16,14 @@ use crate::types::tree::{Expr, MapId};
 
 impl Lower<'_> {
     /// `@m[k] = count()` and its like.
-    pub(crate) fn lower_aggregate(&mut self, map: MapId, key: Option<&Expr>, agg: Agg, args: &[Expr], span: Span) {
+    pub(crate) fn lower_aggregate(
+        &mut self,
+        map: MapId,
+        key: Option<&Expr>,
+        agg: Agg,
+        args: &[Expr],
+        span: Span,
+    ) {
         let value = match args.first() {
             Some(arg) => self.lower_scalar(arg),
             None => self.iconst(1),

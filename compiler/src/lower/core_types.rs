@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use btf::{Btf, Builder, Enumerator, Member, Type, TypeId};
-use codegen_bpf::{RelocKind, CoreRelo};
+use codegen_bpf::{CoreRelo, RelocKind};
 use manifest::TypeOrigin;
 
 use crate::fields::{Composite, EnumRef, Fields};
@@ -181,7 +181,12 @@ impl Local<'_> {
                     _ => 0,
                 };
                 let local_value = if kind == RelocKind::EnumvalValue { *value as i64 } else { 1 };
-                CoreRelo { root: root.unwrap_or(TypeId::VOID), access: position.to_string(), kind, local_value }
+                CoreRelo {
+                    root: root.unwrap_or(TypeId::VOID),
+                    access: position.to_string(),
+                    kind,
+                    local_value,
+                }
             }
         }
     }

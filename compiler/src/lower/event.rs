@@ -5,7 +5,7 @@
 //!
 //! Records are submitted without a wake-up of their own; the loader sets the watermark.
 
-use cranelift_codegen::ir::{self, InstBuilder as _, AtomicRmwOp, types};
+use cranelift_codegen::ir::{self, AtomicRmwOp, InstBuilder as _, types};
 use manifest::{Event, Field};
 
 use super::expr::Dest;

@@ -49,7 +49,10 @@ impl Lower<'_> {
         match &e.kind {
             ExprKind::Call { builtin, args } => {
                 self.at(e.span);
+                self.object.needs_unsafe |= builtin.changes_system;
+                self.discarded = true;
                 (builtin.lower)(self, e, args);
+                self.discarded = false;
             }
             ExprKind::If { cond, then, otherwise } => {
                 self.if_expr(cond, |l| l.lower_block_effect(then), |l| l.lower_block_effect(otherwise));
@@ -108,11 +111,14 @@ impl Lower<'_> {
             }
             ExprKind::Increment { place, by, postfix } => self.lower_increment(place, *by, *postfix, e),
             ExprKind::AddressOf(place) => self.lower_address_of(place, e),
-            ExprKind::Call { builtin, args } => match (builtin.lower)(self, e, args) {
-                Value::Scalar(value) => value,
-                Value::Memory(mem) => self.load(mem, &e.ty),
-                Value::None => self.iconst(0),
-            },
+            ExprKind::Call { builtin, args } => {
+                self.discarded = false;
+                match (builtin.lower)(self, e, args) {
+                    Value::Scalar(value) => value,
+                    Value::Memory(mem) => self.load(mem, &e.ty),
+                    Value::None => self.iconst(0),
+                }
+            }
             ExprKind::Str(_)
             | ExprKind::Unit
             | ExprKind::MapRef(_)
@@ -163,7 +169,9 @@ impl Lower<'_> {
     /// Where an object lies already, if programs can read it there.
     fn in_place(&mut self, e: &Expr, exact: bool) -> Option<Mem> {
         match &e.kind {
-            ExprKind::Var(var) if !e.ty.is_scalar() && (!exact || is_exact(&e.ty)) => Some(self.var_place(*var)),
+            ExprKind::Var(var) if !e.ty.is_scalar() && (!exact || is_exact(&e.ty)) => {
+                Some(self.var_place(*var))
+            }
             ExprKind::TupleField { base, index } if !exact || is_exact(&e.ty) => {
                 Some(self.tuple_field(base, *index))
             }

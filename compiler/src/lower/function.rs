@@ -138,6 +138,7 @@ impl<'a> Lower<'a> {
             loops: Vec::new(),
             exit,
             pending: None,
+            discarded: false,
             reachable: true,
         }
     }
@@ -237,6 +238,7 @@ impl<'a> Lower<'a> {
             Shared::HistBucket => l.write_hist_bucket(params[0], params[1]),
             Shared::RuntimeError => l.write_runtime_error(params[0], params[1]),
             Shared::StringsEqual => l.write_strings_equal(params[0], params[1], params[2]),
+            Shared::StringLength => l.write_string_length(params[0], params[1]),
         };
         l.b.ins().return_(&[result]);
         l.finish(0);
@@ -250,6 +252,7 @@ impl Shared {
             Shared::HistBucket => "sonde_hist_bucket",
             Shared::RuntimeError => "sonde_runtime_error",
             Shared::StringsEqual => "sonde_strings_equal",
+            Shared::StringLength => "sonde_string_length",
         }
     }
 
@@ -258,7 +261,7 @@ impl Shared {
     fn linkage(self) -> Linkage {
         match self {
             Shared::HistBucket | Shared::RuntimeError => Linkage::Global,
-            Shared::StringsEqual => Linkage::Static,
+            Shared::StringsEqual | Shared::StringLength => Linkage::Static,
         }
     }
 }

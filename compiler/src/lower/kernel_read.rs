@@ -9,8 +9,8 @@
 //! through typed members, kept in a variable that is assigned once. What comes from a map, a branch
 //! or a shared variable is an address like any other.
 
-use cranelift_codegen::ir::{self, InstBuilder as _, types};
 use codegen_bpf::RelocKind;
+use cranelift_codegen::ir::{self, InstBuilder as _, types};
 
 use super::core_types::Subject;
 use super::expr::Dest;
@@ -153,16 +153,16 @@ impl Lower<'_> {
     /// The address that an object outside is read from.
     pub fn address_of_remote(&mut self, e: &Expr) -> Option<ir::Value> {
         match (&e.kind, is_local(e)) {
-            (ExprKind::Field { .. } | ExprKind::Index { .. } | ExprKind::Deref(_) | ExprKind::Arg(_), false) => {
-                match self.locate(e) {
-                    Located::Remote(remote) => Some(self.remote_address(&remote)),
-                    Located::Local(..) => None,
-                }
-            }
+            (
+                ExprKind::Field { .. } | ExprKind::Index { .. } | ExprKind::Deref(_) | ExprKind::Arg(_),
+                false,
+            ) => match self.locate(e) {
+                Located::Remote(remote) => Some(self.remote_address(&remote)),
+                Located::Local(..) => None,
+            },
             _ => None,
         }
     }
-
 }
 
 impl<'a> Lower<'a> {
@@ -274,11 +274,8 @@ impl<'a> Lower<'a> {
             }
             (Located::Remote(remote), None) => {
                 let base = self.remote_address(&remote);
-                let index = if len > 0 {
-                    self.checked_index(index, len, e.span)
-                } else {
-                    self.lower_scalar(index)
-                };
+                let index =
+                    if len > 0 { self.checked_index(index, len, e.span) } else { self.lower_scalar(index) };
                 let offset = self.scale(index, stride);
                 let ptr = self.b.ins().iadd(base, offset);
                 let via = if remote.via == Via::User { Via::User } else { Via::Kernel };
@@ -412,6 +409,44 @@ impl<'a> Lower<'a> {
         }
     }
 
+    /// The helper that reads what `pointer` points at.
+    pub fn read_helper(&self, pointer: &Expr) -> u32 {
+        self.space_of(pointer).helper()
+    }
+
+    /// The helper that reads the string `pointer` points at.
+    pub fn read_str_helper(&self, pointer: &Expr) -> u32 {
+        self.space_of(pointer).str_helper()
+    }
+
+    /// The helper that reads a member or element.
+    pub fn read_helper_of_place(&self, place: &Expr) -> u32 {
+        self.via_of_place(place).helper()
+    }
+
+    /// The helper that reads a string that is a member or element.
+    pub fn read_str_helper_of_place(&self, place: &Expr) -> u32 {
+        self.via_of_place(place).str_helper()
+    }
+
+    fn space_of(&self, pointer: &Expr) -> Via {
+        match (&pointer.ty, &self.probe.target.kind) {
+            (Ty::Ptr(..), _) => self.via(pointer),
+            // Numbers have no space of their own; those of system calls come from the user.
+            (_, Kind::Tracepoint { category, .. }) if category == "syscalls" => Via::User,
+            _ => Via::Kernel,
+        }
+    }
+
+    fn via_of_place(&self, place: &Expr) -> Via {
+        match &place.kind {
+            ExprKind::Deref(pointer) => self.via(pointer),
+            ExprKind::Index { base, .. } if matches!(base.ty, Ty::Ptr(..)) => self.via(base),
+            ExprKind::Field { base, .. } | ExprKind::Index { base, .. } => self.via_of_place(base),
+            _ => Via::Kernel,
+        }
+    }
+
     /// How the memory behind a pointer is read.
     fn via(&self, pointer: &Expr) -> Via {
         match &pointer.ty {
@@ -459,6 +494,13 @@ impl Via {
             Via::Context | Via::Typed | Via::Kernel => helper::PROBE_READ_KERNEL,
         }
     }
+
+    fn str_helper(self) -> u32 {
+        match self {
+            Via::User => helper::PROBE_READ_USER_STR,
+            Via::Context | Via::Typed | Via::Kernel => helper::PROBE_READ_KERNEL_STR,
+        }
+    }
 }
 
 impl BitField {
@@ -481,7 +523,9 @@ fn is_local(e: &Expr) -> bool {
 /// Whether an argument of this type cannot be loaded from the context.
 fn needs_helper(ty: &Ty) -> bool {
     match ty {
-        Ty::Ptr(pointee, _) => !matches!(**pointee, Ty::Struct(_) | Ty::Void | Ty::None | Ty::Int(_) | Ty::Bool),
+        Ty::Ptr(pointee, _) => {
+            !matches!(**pointee, Ty::Struct(_) | Ty::Void | Ty::None | Ty::Int(_) | Ty::Bool)
+        }
         _ => false,
     }
 }

@@ -41,8 +41,13 @@ pub(super) fn of(object: &mut Object, types: &Fields<'_>, ty: &Ty, depth: u32) -
         Ty::Record(named) => {
             let offsets = layout(named.iter().map(|(_, ty)| ty)).0;
             let fields = named.iter().zip(offsets);
-            let fields = fields.map(|((_, ty), offset)| field(offset, of(object, types, ty, depth + 1))).collect();
-            Layout::Record { size: ty.size(), names: named.iter().map(|(name, _)| name.clone()).collect(), fields }
+            let fields =
+                fields.map(|((_, ty), offset)| field(offset, of(object, types, ty, depth + 1))).collect();
+            Layout::Record {
+                size: ty.size(),
+                names: named.iter().map(|(name, _)| name.clone()).collect(),
+                fields,
+            }
         }
         Ty::Inet => Layout::Inet,
         Ty::Mac => Layout::Mac,

@@ -144,6 +144,47 @@ impl Lower<'_> {
         });
     }
 
+    /// A plain loop of at most `max` rounds, whose end the verifier sees. `body` gets the number of the
+    /// round and the block to leave by; the result is the number of rounds.
+    pub fn count_up(&mut self, max: i64, body: impl FnOnce(&mut Self, ir::Value, ir::Block)) -> ir::Value {
+        let counter = self.result();
+        let zero = self.iconst(0);
+        self.b.def_var(counter, zero);
+        let [head, inside, done] = [(); 3].map(|()| self.b.create_block());
+        self.b.ins().jump(head, &[]);
+        self.b.switch_to_block(head);
+        let round = self.b.use_var(counter);
+        let more = self.b.ins().icmp_imm_s(IntCC::UnsignedLessThan, round, max);
+        self.b.ins().brif(more, inside, &[], done, &[]);
+        let facts = self.facts.clone();
+        self.start(inside, facts.clone());
+        body(self, round, done);
+        let next = self.add_const(round, 1);
+        self.b.def_var(counter, next);
+        self.b.ins().jump(head, &[]);
+        self.b.seal_block(head);
+        self.start(done, facts);
+        self.b.use_var(counter)
+    }
+
+    /// Leaves by `stop` if the value is 0.
+    pub fn stop_unless(&mut self, value: ir::Value, stop: ir::Block) {
+        let on = self.b.create_block();
+        self.b.ins().brif(value, on, &[], stop, &[]);
+        let facts = self.facts.clone();
+        self.start(on, facts);
+    }
+
+    /// Number of elements of a map, by walking over them.
+    pub fn count_elements(&mut self, map: MapId, span: Span) -> ir::Value {
+        let index = self.object.reserve_function();
+        self.nested(index, 4, None, |_, _| GO_ON);
+        self.at(span);
+        let (callback, map) = (self.function_address(index), self.map_address(map.0));
+        let zero = self.iconst(0);
+        self.call_helper(helper::FOR_EACH_MAP_ELEM, &[map, callback, zero, zero])
+    }
+
     /// Writes the body as a function of its own. `frame` is the number of the parameter that holds
     /// the frame's address; `before` sets the loop variable.
     fn lower_callback(
@@ -175,7 +216,12 @@ impl Lower<'_> {
         index
     }
 
-    fn run_callback(&mut self, callback: u32, span: Span, call: impl FnOnce(&mut Self, ir::Value, ir::Value)) {
+    fn run_callback(
+        &mut self,
+        callback: u32,
+        span: Span,
+        call: impl FnOnce(&mut Self, ir::Value, ir::Value),
+    ) {
         self.at(span);
         // The body may have changed any map, and shared variables.
         self.facts.forget_elements();

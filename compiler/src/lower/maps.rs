@@ -72,7 +72,8 @@ fn key_type(object: &mut Object, map: &Map) -> TypeId {
         (None, _) => word,
         (Some(key), true) => {
             let offset = bucket_offset(map);
-            let member = |name, ty, bytes: u32| btf::Member { name, ty, bit_offset: bytes * 8, bitfield_bits: None };
+            let member =
+                |name, ty, bytes: u32| btf::Member { name, ty, bit_offset: bytes * 8, bitfield_bits: None };
             let members = [member("key", key, 0), member("bucket", word, offset)];
             object.module.btf.add_struct("", offset + 8, &members)
         }
@@ -83,9 +84,12 @@ fn key_type(object: &mut Object, map: &Map) -> TypeId {
 fn value_type(object: &mut Object, ty: &Ty) -> TypeId {
     match ty {
         Ty::Int(int) | Ty::Enum(int, _) => object.int_type(int.size.into(), int.signed),
-        Ty::Bool => object.module.btf.add_int("bool", 1, IntEncoding { bool: true, ..IntEncoding::default() }),
+        Ty::Bool => {
+            object.module.btf.add_int("bool", 1, IntEncoding { bool: true, ..IntEncoding::default() })
+        }
         Ty::String(size) => {
-            let char = object.module.btf.add_int("char", 1, IntEncoding { signed: true, ..IntEncoding::default() });
+            let char =
+                object.module.btf.add_int("char", 1, IntEncoding { signed: true, ..IntEncoding::default() });
             let index = object.int_type(4, false);
             object.module.btf.add_array(char, index, *size)
         }
@@ -173,7 +177,13 @@ impl<'a> Lower<'a> {
     }
 
     /// A scalar element; 0 if it is missing.
-    pub(crate) fn lower_map_scalar(&mut self, map: MapId, key: Option<&Expr>, ty: &Ty, span: Span) -> ir::Value {
+    pub(crate) fn lower_map_scalar(
+        &mut self,
+        map: MapId,
+        key: Option<&Expr>,
+        ty: &Ty,
+        span: Span,
+    ) -> ir::Value {
         if let Ty::Agg(agg) = self.map(map).value {
             let key = self.lower_key(key);
             return self.lower_reduced(map, key, agg, span);

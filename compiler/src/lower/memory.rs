@@ -74,7 +74,8 @@ const INLINE_ZERO_MAX: u32 = 128;
 
 impl Lower<'_> {
     pub(crate) fn flags(&mut self, region: Region) -> ir::MemFlagsData {
-        let data = ir::AliasRegionData { user_id: region as u32 + 1, description: format!("{region:?}").into() };
+        let data =
+            ir::AliasRegionData { user_id: region as u32 + 1, description: format!("{region:?}").into() };
         let region = self.b.func.dfg.alias_regions.insert(data);
         // Never `can_move`: a load may stand behind a null check (CODEGEN section 5.4).
         ir::MemFlagsData::new().with_notrap().with_alias_region(Some(region))

@@ -12,6 +12,7 @@
 //! kernel's verifier and of the mid-end, with their remedies, are in each file's head.
 
 mod aggregate;
+pub mod codes;
 mod cond;
 mod core_types;
 mod event;
@@ -43,8 +44,8 @@ use crate::fields::Fields;
 use crate::syntax::ast::Span;
 use crate::types::tree::{self, Expr, Program};
 
-
-pub use expr::Value;
+pub use event::Format;
+pub use expr::{Dest, Value};
 pub use facts::Pure;
 pub use finish::{Lowered, lower};
 pub use memory::{Base, Mem, Region};
@@ -112,6 +113,8 @@ pub struct Lower<'a> {
     loops: Vec<loops::Target>,
     exit: ir::Block,
     pending: Option<expr::Dest>,
+    /// Nobody looks at the value of the call that is being lowered.
+    pub(crate) discarded: bool,
     /// False behind a `return`: nothing more is emitted.
     pub(crate) reachable: bool,
 }
@@ -221,6 +224,23 @@ impl<'a> Lower<'a> {
             _ => column + 1,
         };
         manifest::Place { line: line as u32, column: column as u32, end_column: end_column as u32 }
+    }
+
+    /// A number for an event, as a value.
+    pub fn event(&mut self, event: manifest::Event) -> ir::Value {
+        let number = self.object.event(event);
+        self.iconst(number.into())
+    }
+
+    /// A number for a format of `strftime`.
+    pub fn time_format(&mut self, format: &str) -> u32 {
+        self.object.format(format)
+    }
+
+    /// The address of read-only bytes.
+    pub fn rodata(&mut self, bytes: Vec<u8>) -> ir::Value {
+        let data = self.object.string(bytes);
+        self.data_address(data)
     }
 
     /// The name of the probe, as `probe` yields it.

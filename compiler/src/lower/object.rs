@@ -34,6 +34,8 @@ pub(crate) enum Shared {
     RuntimeError,
     /// `(a, b, bytes)`: whether two strings are equal.
     StringsEqual,
+    /// `(string, capacity)`: bytes up to the NUL.
+    StringLength,
 }
 
 /// The object under construction.
@@ -193,7 +195,14 @@ impl Object {
     }
 
     /// Adds a variable.
-    pub(crate) fn add_data(&mut self, name: &str, section: &str, init: DataInit, align: u32, ty: TypeId) -> u32 {
+    pub(crate) fn add_data(
+        &mut self,
+        name: &str,
+        section: &str,
+        init: DataInit,
+        align: u32,
+        ty: TypeId,
+    ) -> u32 {
         let data = Data { name: name.to_owned(), section: section.to_owned(), init, align, ty };
         self.module.data.push(data);
         self.module.data.len() as u32 - 1
@@ -210,7 +219,8 @@ impl Object {
         let ty = if init.len() == 8 {
             int
         } else {
-            let char = self.module.btf.add_int("char", 1, IntEncoding { signed: true, ..IntEncoding::default() });
+            let char =
+                self.module.btf.add_int("char", 1, IntEncoding { signed: true, ..IntEncoding::default() });
             let index = self.int_type(4, false);
             self.module.btf.add_array(char, index, init.len() as u32)
         };

@@ -117,7 +117,9 @@ impl Lower<'_> {
     ) -> ir::Value {
         match constant {
             Some(n) if n.is_power_of_two() && modulo => return self.b.ins().band_imm_s(a, (n - 1) as i64),
-            Some(n) if n.is_power_of_two() => return self.b.ins().ushr_imm_s(a, i64::from(n.trailing_zeros())),
+            Some(n) if n.is_power_of_two() => {
+                return self.b.ins().ushr_imm_s(a, i64::from(n.trailing_zeros()));
+            }
             Some(n) if n != 0 => {
                 let n = self.opaque(n as i64);
                 return if modulo { self.b.ins().urem(a, n) } else { self.b.ins().udiv(a, n) };

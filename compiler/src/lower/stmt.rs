@@ -47,7 +47,9 @@ impl Lower<'_> {
             }
             StmtKind::While { cond, body } => self.lower_while(cond, body),
             StmtKind::Unroll { times, body } => self.lower_unroll(*times, body),
-            StmtKind::ForRange { var, from, to, body } => self.lower_for_range(*var, from, to, body, stmt.span),
+            StmtKind::ForRange { var, from, to, body } => {
+                self.lower_for_range(*var, from, to, body, stmt.span)
+            }
             StmtKind::ForMap { var, map, body } => self.lower_for_map(*var, *map, body, stmt.span),
             StmtKind::Break => self.lower_break(),
             StmtKind::Continue => self.lower_continue(),
@@ -150,14 +152,18 @@ fn mentions(e: &Expr, var: VarId) -> bool {
     use crate::types::tree::ExprKind as K;
     match &e.kind {
         K::Var(v) => *v == var,
-        K::Int(_) | K::Str(_) | K::Unit | K::MapRef(_) | K::Enumerator { .. } | K::Param(_) | K::Arg(_) => false,
+        K::Int(_) | K::Str(_) | K::Unit | K::MapRef(_) | K::Enumerator { .. } | K::Param(_) | K::Arg(_) => {
+            false
+        }
         K::RetVal => false,
         K::Unary { operand: e, .. } | K::Cast(e) | K::Field { base: e, .. } | K::Deref(e) => mentions(e, var),
         K::TupleField { base, .. } => mentions(base, var),
         K::Map { key, .. } => key.as_ref().is_some_and(|key| mentions(key, var)),
         K::Call { args, .. } => args.iter().any(|arg| mentions(arg, var)),
         K::Tuple(fields) | K::Record(fields) => fields.iter().any(|field| mentions(field, var)),
-        K::Binary { left: a, right: b, .. } | K::Index { base: a, index: b } => mentions(a, var) || mentions(b, var),
+        K::Binary { left: a, right: b, .. } | K::Index { base: a, index: b } => {
+            mentions(a, var) || mentions(b, var)
+        }
         _ => true,
     }
 }

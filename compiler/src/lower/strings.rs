@@ -6,8 +6,8 @@
 use cranelift_codegen::ir::{self, InstBuilder as _, condcodes::IntCC};
 
 use super::expr::Dest;
-use super::memory::repr;
 use super::facts::Facts;
+use super::memory::repr;
 use super::{Lower, Mem, Region, Shared, helper};
 use crate::syntax::ast::Span;
 use crate::types::tree::{Expr, ExprKind, ParamId};
@@ -37,7 +37,14 @@ impl Lower<'_> {
 
     /// Reads the string at `address` with a helper of the `probe_read_str` family; at most `limit`
     /// bytes.
-    pub fn read_string(&mut self, helper: u32, dst: Dest, capacity: u32, limit: ir::Value, address: ir::Value) {
+    pub fn read_string(
+        &mut self,
+        helper: u32,
+        dst: Dest,
+        capacity: u32,
+        limit: ir::Value,
+        address: ir::Value,
+    ) {
         if dst.exact {
             self.zero(dst.mem, capacity);
         }
@@ -70,16 +77,68 @@ impl Lower<'_> {
         }
     }
 
+    /// Whether the first `most` bytes of two strings are equal.
+    pub fn lower_equal_within(&mut self, left: &Expr, right: &Expr, most: u32) -> ir::Value {
+        let (literal, other) = match (&left.kind, &right.kind) {
+            (_, ExprKind::Str(bytes)) => (Some(bytes), left),
+            (ExprKind::Str(bytes), _) => (Some(bytes), right),
+            _ => (None, left),
+        };
+        let mem = self.lower_to_memory(other, false);
+        if let Some(bytes) = literal {
+            return self.equals_literal(mem, other.ty.size().min(most), bytes);
+        }
+        let right_mem = self.lower_to_memory(right, false);
+        let capacity = left.ty.size().min(right.ty.size()).min(most);
+        self.equal_strings(mem, right_mem, capacity)
+    }
+
+    /// Bytes of a string up to its NUL.
+    pub fn string_length(&mut self, e: &Expr) -> ir::Value {
+        let mem = self.lower_to_memory(e, false);
+        let (address, capacity) = (self.addr(mem), self.iconst(e.ty.size().into()));
+        self.call_shared(Shared::StringLength, &[address, capacity])
+    }
+
+    /// Body of [`Shared::StringLength`]: `(string, capacity)`, a loop of constant length.
+    pub(crate) fn write_string_length(&mut self, string: ir::Value, capacity: ir::Value) -> ir::Value {
+        let index = self.result();
+        let zero = self.iconst(0);
+        self.b.def_var(index, zero);
+        let [head, body, next, done] = [(); 4].map(|()| self.b.create_block());
+        self.b.ins().jump(head, &[]);
+        self.b.switch_to_block(head);
+        let at = self.b.use_var(index);
+        let more = self.b.ins().icmp(IntCC::UnsignedLessThan, at, capacity);
+        self.b.ins().brif(more, body, &[], done, &[]);
+        self.start(body, Facts::default());
+        let p = self.b.ins().iadd(string, at);
+        let byte = self.load_int(Mem::at(p, Region::Map), repr(&Ty::Bool));
+        self.b.ins().brif(byte, next, &[], done, &[]);
+        self.start(next, Facts::default());
+        let after = self.add_const(at, 1);
+        self.b.def_var(index, after);
+        self.b.ins().jump(head, &[]);
+        self.b.seal_block(head);
+        self.start(done, Facts::default());
+        self.b.use_var(index)
+    }
+
     fn equals_literal(&mut self, mem: Mem, capacity: u32, literal: &[u8]) -> ir::Value {
         let mut bytes = literal.to_vec();
         bytes.push(0);
         bytes.truncate(capacity as usize);
-        self.equal_bytes(bytes.len() as u32, |l, at, size| {
-            let mut word = [0; 8];
-            word[..size as usize].copy_from_slice(&bytes[at as usize..(at + size) as usize]);
-            let a = l.load_int(mem.plus(at), Int { size: size as u8, signed: false });
-            (a, l.iconst(u64::from_le_bytes(word)))
-        }, mem, mem)
+        self.equal_bytes(
+            bytes.len() as u32,
+            |l, at, size| {
+                let mut word = [0; 8];
+                word[..size as usize].copy_from_slice(&bytes[at as usize..(at + size) as usize]);
+                let a = l.load_int(mem.plus(at), Int { size: size as u8, signed: false });
+                (a, l.iconst(u64::from_le_bytes(word)))
+            },
+            mem,
+            mem,
+        )
     }
 
     /// All of `size` bytes are equal; `words` gives both sides of a piece. One branch a word, so
@@ -174,7 +233,8 @@ impl Lower<'_> {
         self.start(body, Facts::default());
         let (p, q) = (self.b.ins().iadd(a, at), self.b.ins().iadd(b, at));
         let byte = repr(&Ty::Bool);
-        let (x, y) = (self.load_int(Mem::at(p, Region::Map), byte), self.load_int(Mem::at(q, Region::Map), byte));
+        let (x, y) =
+            (self.load_int(Mem::at(p, Region::Map), byte), self.load_int(Mem::at(q, Region::Map), byte));
         let is_same = self.b.ins().icmp(IntCC::Equal, x, y);
         self.b.ins().brif(is_same, same, &[], differ, &[]);
         self.start(same, Facts::default());
