@@ -178,7 +178,9 @@ impl Kernel {
         // use it, and only a look at its types can tell.
         let anywhere = source::has_string(self.vmlinux.as_bytes(), name);
         let candidates = self.modules.iter().enumerate().filter(|(_, module)| {
-            anywhere || module.btf.get().is_some() || module.bytes().is_some_and(|b| source::has_string(&b, name))
+            anywhere
+                || module.btf.get().is_some()
+                || module.bytes().is_some_and(|b| source::has_string(&b, name))
         });
         let usable = candidates.filter(|(_, module)| module.open(&self.vmlinux).is_ok());
         usable.map(|(at, _)| module_id(at)).collect()
