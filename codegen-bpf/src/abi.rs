@@ -1,5 +1,9 @@
 //! The BPF calling convention in CLIF's words, and declarations of external names.
 //!
+//! An opaque copy of a value is `cls.i64`: the mid-end has no rewrite rules for that operation, so
+//! it does not see through it, and selection makes nothing of it, but does not fold an address
+//! across it either. (Counting sign bits is thus the one integer operation that is not available.)
+//!
 //! All helpers here take `&mut ir::Function`, so they serve a `FunctionBuilder` (through its
 //! public `func` field) as well as a `FuncCursor`. Each returns the same entity for the same
 //! arguments: GVN compares entities, not what they stand for.
@@ -110,11 +114,8 @@ fn symbol(func: &mut ir::Function, name: UserExternalName) -> GlobalValue {
 
 fn callee(func: &mut ir::Function, name: UserExternalName, sig: Signature) -> FuncRef {
     let name = ExternalName::user(func.declare_imported_user_function(name));
-    let known = func
-        .dfg
-        .ext_funcs
-        .iter()
-        .find(|(_, f)| f.name == name && func.dfg.signatures[f.signature] == sig);
+    let known =
+        func.dfg.ext_funcs.iter().find(|(_, f)| f.name == name && func.dfg.signatures[f.signature] == sig);
     if let Some((known, _)) = known {
         return known;
     }

@@ -53,7 +53,8 @@ fn unique_names(module: &Module) -> Result<(), Error> {
 
 fn check_data(name: &str, section: &str, init: &DataInit, align: u32) -> Result<(), Error> {
     let has_suffix_of = |stem: &str| section.strip_prefix(stem).is_some_and(|s| s.starts_with('.'));
-    let known = matches!(section, ".rodata" | ".data" | ".bss") || [".rodata", ".data"].into_iter().any(has_suffix_of);
+    let known = matches!(section, ".rodata" | ".data" | ".bss")
+        || [".rodata", ".data"].into_iter().any(has_suffix_of);
     if !known {
         return error(format!("variable `{name}`: `{section}` is no data section"));
     }
@@ -86,6 +87,8 @@ fn check_name(module: &Module, function: &Function, name: &ir::UserExternalName)
     };
     match known {
         true => Ok(()),
-        false => error(format!("function `{}` refers to {name}, which the module does not have", function.name)),
+        false => {
+            error(format!("function `{}` refers to {name}, which the module does not have", function.name))
+        }
     }
 }

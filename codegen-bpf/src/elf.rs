@@ -223,7 +223,14 @@ pub(crate) fn write(elf: &Elf) -> Result<Vec<u8>, String> {
     }
     for ((section, _, number), (name, offset)) in with_relocations.iter().zip(relocation_headers) {
         let target = object::write::elf::SectionIndex(*number);
-        writer.write_relocation_section_header(name, target, symtab, offset, section.relocations.len(), false);
+        writer.write_relocation_section_header(
+            name,
+            target,
+            symtab,
+            offset,
+            section.relocations.len(),
+            false,
+        );
     }
     writer.write_symtab_section_header(locals + 1);
     writer.write_strtab_section_header();

@@ -16,7 +16,6 @@ use cranelift_codegen::ir::{self, Block, Inst, InstructionData, Opcode, StackSlo
 use crate::isel::flow::{Flow, edge_arg, has_effect};
 use crate::module::namespace;
 
-
 /// `bpf_dynptr_data` hands back the memory behind its argument.
 const HELPER_DYNPTR_DATA: u32 = 203;
 
@@ -256,10 +255,12 @@ fn place(func: &ir::Function, used: &SlotSet, clashes: &SecondaryMap<StackSlot, 
         let data = &func.sized_stack_slots[slot];
         let align = (1 << data.align_shift).max(natural_align(data.size));
         let taken = |(other, ..): &&(StackSlot, u32, u32)| clashes[slot].contains(*other);
-        let neighbours: Vec<(u32, u32)> = placed.iter().filter(taken).map(|(_, from, to)| (*from, *to)).collect();
+        let neighbours: Vec<(u32, u32)> =
+            placed.iter().filter(taken).map(|(_, from, to)| (*from, *to)).collect();
         // Depths below r10: the slot covers [depth - size, depth).
         let starts = std::iter::once(0).chain(neighbours.iter().map(|(_, to)| *to));
-        let fits = |depth: u32| neighbours.iter().all(|(from, to)| depth <= *from || depth - data.size >= *to);
+        let fits =
+            |depth: u32| neighbours.iter().all(|(from, to)| depth <= *from || depth - data.size >= *to);
         let depths = starts.map(|start| (start + data.size).next_multiple_of(align));
         let depth = depths.filter(|depth| fits(*depth)).min().expect("below all neighbours there is room");
         placed.push((slot, depth - data.size, depth));

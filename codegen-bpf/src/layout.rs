@@ -24,7 +24,10 @@ pub(crate) fn simplify(mir: &mut Mir) {
 
 /// What shrinks with every simplification.
 fn shape(mir: &Mir) -> Vec<(usize, Vec<usize>)> {
-    reachable(mir).into_iter().map(|b| (mir.blocks[b].body.len(), mir.blocks[b].end.targets().collect())).collect()
+    reachable(mir)
+        .into_iter()
+        .map(|b| (mir.blocks[b].body.len(), mir.blocks[b].end.targets().collect()))
+        .collect()
 }
 
 fn reachable(mir: &Mir) -> Vec<usize> {
@@ -108,7 +111,8 @@ fn merge_tails(mir: &mut Mir) {
     let blocks = reachable(mir);
     for (position, &a) in blocks.iter().enumerate() {
         for &b in &blocks[..position] {
-            let same_way = !matches!(mir.blocks[a].end, End::Branch { .. }) && mir.blocks[a].end == mir.blocks[b].end;
+            let same_way =
+                !matches!(mir.blocks[a].end, End::Branch { .. }) && mir.blocks[a].end == mir.blocks[b].end;
             let tail = common_tail(&mir.blocks[a], &mir.blocks[b]);
             if same_way && tail > 0 {
                 share_tail(mir, a, b, tail);
@@ -182,7 +186,8 @@ pub(crate) fn reverse_postorder(mir: &Mir) -> (Vec<usize>, Vec<usize>) {
 pub(crate) fn order(mir: &Mir) -> Vec<usize> {
     let (blocks, position) = reverse_postorder(mir);
     let position = &position;
-    let forward = |from: usize| mir.blocks[from].end.targets().filter(move |to| position[*to] > position[from]);
+    let forward =
+        |from: usize| mir.blocks[from].end.targets().filter(move |to| position[*to] > position[from]);
     // A block should come after all its forward predecessors, so that the last of them falls
     // through into it and no jump but a loop's goes backwards.
     let mut waits_for = vec![0; mir.blocks.len()];

@@ -3,7 +3,7 @@
 //! Input    CLIF after the mid-end (the mid-end would undo some of this)
 //! Output   CLIF of the operations `isel` selects directly
 //! Ensures  no traps but unconditional ones, no `br_table`, no signed division, no rotates, no
-//!          bit counting, no overflow pairs; signed comparisons only in 32 and 64 bits
+//!          bit counting, no overflow pairs, no sign-extending loads; signed comparisons only in 32 and 64 bits
 //! Breaks   the control-flow graph
 
 use cranelift_codegen::cursor::{Cursor as _, FuncCursor};
@@ -143,6 +143,19 @@ impl Expander<'_, '_> {
                 self.pos.ins().bor(x, y)
             }
             InstructionData::IntCompare { cond, args: [a, b], .. } => self.compare(cond, a, b)?,
+            // Apart, the extension can be left out where only the lower bits matter.
+            InstructionData::Load { opcode, arg, flags, offset } => {
+                let narrow = match opcode {
+                    Opcode::Sload8 => I8,
+                    Opcode::Sload16 => I16,
+                    Opcode::Sload32 => I32,
+                    _ => return None,
+                };
+                let flags = self.pos.func.dfg.mem_flags[flags];
+                let to = self.pos.func.dfg.value_type(self.pos.func.dfg.first_result(inst));
+                let raw = self.pos.ins().load(narrow, flags, arg, offset);
+                self.pos.ins().sextend(to, raw)
+            }
             InstructionData::AtomicRmw { op: ir::AtomicRmwOp::Sub, args: [p, x], flags, .. } => {
                 let minus_x = self.pos.ins().ineg(x);
                 let flags = self.pos.func.dfg.mem_flags[flags];
@@ -305,11 +318,13 @@ impl Expander<'_, '_> {
         let inst = self.pos.func.dfg.value_def(value).inst()?;
         match self.pos.func.dfg.insts[inst] {
             InstructionData::Binary { opcode: Opcode::Iconcat, args: [low, high] } => Some((low, high)),
-            InstructionData::Unary { opcode, arg } if self.pos.func.dfg.value_type(arg) == I64 => match opcode {
-                Opcode::Uextend => Some((arg, self.constant(I64, 0))),
-                Opcode::Sextend => Some((arg, self.sign(I64, arg))),
-                _ => None,
-            },
+            InstructionData::Unary { opcode, arg } if self.pos.func.dfg.value_type(arg) == I64 => {
+                match opcode {
+                    Opcode::Uextend => Some((arg, self.constant(I64, 0))),
+                    Opcode::Sextend => Some((arg, self.sign(I64, arg))),
+                    _ => None,
+                }
+            }
             _ => None,
         }
     }
@@ -531,7 +546,8 @@ impl Expander<'_, '_> {
 
     /// Bits within bytes by exchanging neighbours, then the bytes.
     fn bitrev(&mut self, ty: Type, mut x: Value) -> Value {
-        for (by, mask) in [(1, 0x5555_5555_5555_5555), (2, 0x3333_3333_3333_3333), (4, 0x0f0f_0f0f_0f0f_0f0f)] {
+        for (by, mask) in [(1, 0x5555_5555_5555_5555), (2, 0x3333_3333_3333_3333), (4, 0x0f0f_0f0f_0f0f_0f0f)]
+        {
             let high = self.shr(ty, x, by);
             let high = self.and_imm(ty, high, mask);
             let low = self.and_imm(ty, x, mask);

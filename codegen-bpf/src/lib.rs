@@ -109,8 +109,11 @@ pub enum Error {
 /// Compiles all functions of `module` and writes the object.
 pub fn compile(module: Module, options: &Options) -> Result<Object, Error> {
     check::check(&module)?;
-    let compiled: Vec<Compiled> =
-        module.functions.iter().map(|function| compile_function(function, &module, options)).collect::<Result<_, _>>()?;
+    let compiled: Vec<Compiled> = module
+        .functions
+        .iter()
+        .map(|function| compile_function(function, &module, options))
+        .collect::<Result<_, _>>()?;
     let programs = module.functions.iter().zip(&compiled);
     let programs = programs.map(|(function, compiled)| describe(function, compiled, &module)).collect();
     let code: Vec<emit::Code> = compiled.into_iter().map(|compiled| compiled.code).collect();
@@ -151,8 +154,8 @@ fn compile_once(function: &Function, module: &Module, opt: bool) -> Result<Compi
     layout::simplify(&mut mir);
     peephole::run(&mut mir, frame.bytes);
     layout::simplify(&mut mir);
-    let code = emit::emit(&mir)
-        .map_err(|emit::TooFar(insns)| Error::JumpRange { function: name(), insns })?;
+    let code =
+        emit::emit(&mir).map_err(|emit::TooFar(insns)| Error::JumpRange { function: name(), insns })?;
     Ok(Compiled { code, stack_bytes })
 }
 

@@ -32,7 +32,10 @@ pub(crate) enum What {
     /// With the number of arguments it reads.
     Call(Insn, u8),
     /// `then` is skipped when the test holds. One slot long, and no jump.
-    Unless { test: Test, then: Insn },
+    Unless {
+        test: Test,
+        then: Insn,
+    },
 }
 
 /// A comparison of registers.
@@ -48,9 +51,15 @@ pub(crate) struct Test {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum End {
     Jump(usize),
-    Branch { test: Test, yes: usize, no: usize },
+    Branch {
+        test: Test,
+        yes: usize,
+        no: usize,
+    },
     /// `returns`: r0 is read.
-    Exit { returns: bool },
+    Exit {
+        returns: bool,
+    },
 }
 
 impl End {

@@ -146,7 +146,11 @@ fn write_code(elf: &mut Elf, module: &Module, code: &[Code], places: &Places) {
     }
 }
 
-fn relocation(module: &Module, reference: Option<Reference>, places: &Places) -> Option<(usize, RelocationKind)> {
+fn relocation(
+    module: &Module,
+    reference: Option<Reference>,
+    places: &Places,
+) -> Option<(usize, RelocationKind)> {
     use RelocationKind::{Address, Call};
     let reference = reference?;
     let into_text = || places.text_symbol.expect("made because something refers into .text");
@@ -321,7 +325,9 @@ fn declare_externs(elf: &mut Elf, module: &mut Module, places: &mut Places) {
         let bind = if wanted.weak { Bind::Weak } else { Bind::Global };
         places.extern_symbols.push(push_symbol(elf, &wanted.name, None, SymbolKind::Extern, bind));
         let (ty, list) = match wanted.kind {
-            ExternKind::Kfunc => (module.btf.add_func(&wanted.name, wanted.ty, BtfLinkage::Extern), &mut ksyms),
+            ExternKind::Kfunc => {
+                (module.btf.add_func(&wanted.name, wanted.ty, BtfLinkage::Extern), &mut ksyms)
+            }
             ExternKind::Ksym | ExternKind::Kconfig => {
                 // The kernel refuses a variable of type void, but not of const void.
                 let ty = if wanted.ty == TypeId::VOID { module.btf.add_const(wanted.ty) } else { wanted.ty };

@@ -14,7 +14,11 @@ use crate::abi;
 use crate::module::namespace;
 
 /// Optimises `func`, or only cleans it up. The error is the verifier's message.
-pub(crate) fn run(mut func: ir::Function, constants: &mut Vec<i64>, opt: bool) -> Result<ir::Function, String> {
+pub(crate) fn run(
+    mut func: ir::Function,
+    constants: &mut Vec<i64>,
+    opt: bool,
+) -> Result<ir::Function, String> {
     let flags = settings::Flags::new(settings::builder());
     verify_function(&func, &flags).map_err(|e| pretty(&func, e))?;
     if opt {
@@ -50,7 +54,8 @@ fn hide_divisors(func: &mut ir::Function, constants: &mut Vec<i64>) {
     let mut pos = FuncCursor::new(func);
     while pos.next_block().is_some() {
         while let Some(inst) = pos.next_inst() {
-            let InstructionData::Binary { opcode, args: [dividend, divisor] } = pos.func.dfg.insts[inst] else {
+            let InstructionData::Binary { opcode, args: [dividend, divisor] } = pos.func.dfg.insts[inst]
+            else {
                 continue;
             };
             let divides = matches!(opcode, Opcode::Udiv | Opcode::Urem | Opcode::Sdiv | Opcode::Srem);

@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 
-use crate::insn::{AluOp, AtomicOp, Insn, Reg, Size, Src, Width};
+use crate::insn::{AluOp, AtomicOp, Cond, Insn, Reg, Size, Src, Width};
 use crate::layout;
 use crate::mir::{Block, End, Line, Mir, Regs, Test, What};
 
@@ -59,6 +59,7 @@ fn propagate(mir: &mut Mir) {
     for &index in &order {
         mir.blocks[index].end.targets().for_each(|target| preds[target].push(index));
     }
+    let live_in = live_in(mir);
     let mut at_end: Vec<Option<Known>> = vec![None; mir.blocks.len()];
     for index in order {
         let inherited = match preds[index][..] {
@@ -66,12 +67,14 @@ fn propagate(mir: &mut Mir) {
             _ => None,
         };
         let mut known = inherited.unwrap_or(Known([Holds::Unknown; 11]));
-        propagate_block(&mut mir.blocks[index], &mut known);
+        let targets = mir.blocks[index].end.targets();
+        let live_after = targets.fold(Regs::default(), |live, target| live.union(live_in[target]));
+        propagate_block(&mut mir.blocks[index], &mut known, live_after);
         at_end[index] = Some(known);
     }
 }
 
-fn propagate_block(block: &mut Block, known: &mut Known) {
+fn propagate_block(block: &mut Block, known: &mut Known, live_after: Regs) {
     let body = std::mem::take(&mut block.body);
     for mut line in body {
         read_originals(&mut line.what, known);
@@ -81,7 +84,21 @@ fn propagate_block(block: &mut Block, known: &mut Known) {
         }
     }
     if let End::Branch { test, .. } = &mut block.end {
-        test_originals(test, known);
+        test_originals(test, known, live_after);
+    }
+}
+
+/// What a test teaches the verifier about a number, old kernels (before 5.11) note for the tested
+/// register only, and the copy is what the program goes on with if it is `live_after`. For null
+/// checks of pointers all copies count.
+fn test_originals(test: &mut Test, known: &Known, live_after: Regs) {
+    let is_null_check = matches!(test.cond, Cond::Eq | Cond::Ne) && test.right == Src::Imm(0);
+    if is_null_check || !live_after.contains(test.left) {
+        test.left = known.root(test.left);
+    }
+    match &mut test.right {
+        Src::Reg(right) if !live_after.contains(*right) => *right = known.root(*right),
+        Src::Reg(_) | Src::Imm(_) => {}
     }
 }
 
@@ -99,9 +116,7 @@ fn changes_nothing(line: &Line, known: &Known) -> bool {
     let What::Plain(Insn::Alu { op: AluOp::Mov, width, dst, src }) = line.what else { return false };
     match src {
         Src::Reg(src) => width == Width::W64 && known.root(src) == known.root(dst),
-        Src::Imm(imm) => {
-            line.reference.is_none() && known.0[usize::from(dst.0)] == Holds::Number(width, imm)
-        }
+        Src::Imm(imm) => line.reference.is_none() && known.0[usize::from(dst.0)] == Holds::Number(width, imm),
     }
 }
 
@@ -109,10 +124,8 @@ fn read_originals(what: &mut What, known: &Known) {
     match what {
         What::Plain(insn) => insn_originals(insn, known),
         What::Call(..) => {}
-        What::Unless { test, then } => {
-            test_originals(test, known);
-            insn_originals(then, known);
-        }
+        // The test stays as it is, see `test_originals`.
+        What::Unless { then, .. } => insn_originals(then, known),
     }
 }
 
@@ -120,11 +133,6 @@ fn src_original(src: &mut Src, known: &Known) {
     if let Src::Reg(reg) = src {
         *reg = known.root(*reg);
     }
-}
-
-fn test_originals(test: &mut Test, known: &Known) {
-    test.left = known.root(test.left);
-    src_original(&mut test.right, known);
 }
 
 fn insn_originals(insn: &mut Insn, known: &Known) {
@@ -187,9 +195,11 @@ fn live_in(mir: &Mir) -> Vec<Regs> {
         changed = false;
         for (index, block) in mir.blocks.iter().enumerate().rev() {
             let end = live_at_end(&block.end, &live_in);
-            let live = block.body.iter().rev().fold(end, |live, line| {
-                live.minus(line.what.defs()).union(line.what.uses())
-            });
+            let live = block
+                .body
+                .iter()
+                .rev()
+                .fold(end, |live, line| live.minus(line.what.defs()).union(line.what.uses()));
             changed |= std::mem::replace(&mut live_in[index], live) != live;
         }
     }

@@ -47,7 +47,8 @@ pub(crate) fn allocate(mut vcode: VCode, frame: &Frame, core_relos: &[CoreRelo])
 /// r6 to r9 survive calls but must be saved by nobody: BPF functions have private ones. They come
 /// second only because what does not live across a call should leave them to what does.
 fn environment() -> MachineEnv {
-    let set = |range: std::ops::RangeInclusive<u8>| range.fold(PRegSet::empty(), |set, r| set.with(preg(Reg(r))));
+    let set =
+        |range: std::ops::RangeInclusive<u8>| range.fold(PRegSet::empty(), |set, r| set.with(preg(Reg(r))));
     MachineEnv {
         preferred_regs_by_class: [set(0..=5), PRegSet::empty(), PRegSet::empty()],
         non_preferred_regs_by_class: [set(6..=9), PRegSet::empty(), PRegSet::empty()],
@@ -210,12 +211,9 @@ impl Writer<'_> {
         };
         let insn = match (from.as_reg(), to.as_reg(), from.as_stack(), to.as_stack()) {
             (Some(from), Some(to), ..) => Insn::mov(vcode::reg(to), vcode::reg(from)),
-            (Some(from), _, _, Some(to)) => Insn::Store {
-                size: Size::DW,
-                base: Reg::FP,
-                off: place(to),
-                src: Src::Reg(vcode::reg(from)),
-            },
+            (Some(from), _, _, Some(to)) => {
+                Insn::Store { size: Size::DW, base: Reg::FP, off: place(to), src: Src::Reg(vcode::reg(from)) }
+            }
             (_, Some(to), Some(from), _) => {
                 Insn::Load { size: Size::DW, dst: vcode::reg(to), base: Reg::FP, off: place(from) }
             }
@@ -296,7 +294,7 @@ impl Writer<'_> {
                 let insn = Insn::Atomic { op, fetch, size, base, off, src: regs[used] };
                 self.push(What::Plain(insn), at.core.map(Reference::Core));
             }
-            Op::Choose { test, first, other } => self.choose(test, first, other, &regs),
+            Op::Choose { test, first, other } => self.choose(test, first, other, inst, &regs),
             Op::Call(callee) => {
                 let args = inst.operands.iter().filter(|o| o.kind() == OperandKind::Use).count() as u8;
                 let (insn, reference) = match callee {
@@ -326,9 +324,13 @@ impl Writer<'_> {
         self.plain(Insn::Alu { op, width, dst, src });
     }
 
-    fn choose(&mut self, test: vcode::Test, first: Option<i32>, other: Other, regs: &[Reg]) {
+    fn choose(&mut self, test: vcode::Test, first: Option<i32>, other: Other, inst: &VInst, regs: &[Reg]) {
         let dst = *regs.last().expect("the def comes last");
-        let (test, used) = machine_test(test, regs);
+        let (mut test, used) = machine_test(test, regs);
+        if first.is_none() && inst.operands[0].vreg() == inst.operands[used].vreg() {
+            // The verifier shall learn about the register that goes on, not about a copy.
+            test.left = dst;
+        }
         if let Some(first) = first {
             self.number(dst, first.into(), None);
         }

@@ -260,7 +260,9 @@ impl<'a> Lower<'a> {
             InstructionData::StoreNoOffset { opcode: Opcode::AtomicStore, args: [data, base], .. } => {
                 self.atomic_store(data, base)
             }
-            InstructionData::AtomicRmw { op, args: [base, data], .. } => self.atomic_rmw(op, base, data, wanted),
+            InstructionData::AtomicRmw { op, args: [base, data], .. } => {
+                self.atomic_rmw(op, base, data, wanted)
+            }
             InstructionData::AtomicCas { args: [base, expected, new], .. } => {
                 self.atomic_cas(base, expected, new, wanted)
             }
@@ -288,7 +290,10 @@ impl<'a> Lower<'a> {
                 self.choose(compare, Ok(yes), (Other::Imm(no), None), wanted?);
                 Some(())
             }
-            InstructionData::Ternary { opcode: Opcode::Select | Opcode::SelectSpectreGuard, args: [c, x, y] } => {
+            InstructionData::Ternary {
+                opcode: Opcode::Select | Opcode::SelectSpectreGuard,
+                args: [c, x, y],
+            } => {
                 let compare = self.compare(c);
                 self.select(compare, x, y, wanted?);
                 Some(())
@@ -303,7 +308,7 @@ impl<'a> Lower<'a> {
     /// offset may take its place in the instruction, but not both.
     fn address(&mut self, base: Value, offset: i32) -> (Address, Option<VReg>) {
         let mut offset = i64::from(offset);
-        let mut base = self.values.resolve(base);
+        let mut base = self.values.resolve_to_barrier(base);
         let mut core = None;
         loop {
             match self.values.data(base) {
@@ -315,11 +320,11 @@ impl<'a> Lower<'a> {
                 }
                 Some(&InstructionData::Binary { opcode: Opcode::Iadd, args: [a, b] }) if core.is_none() => {
                     if let Some((rest, total)) = self.split_offset(a, b, offset) {
-                        (base, offset) = (self.values.resolve(rest), total);
+                        (base, offset) = (self.values.resolve_to_barrier(rest), total);
                         continue;
                     }
                     if let Some((rest, relo)) = self.split_core(a, b, offset) {
-                        (base, core) = (self.values.resolve(rest), Some(relo));
+                        (base, core) = (self.values.resolve_to_barrier(rest), Some(relo));
                         continue;
                     }
                 }
@@ -361,26 +366,17 @@ impl<'a> Lower<'a> {
     }
 
     fn load(&mut self, opcode: Opcode, ty: Type, base: Value, offset: i32, dst: VReg) -> Option<()> {
-        let (bits, signed) = match opcode {
-            Opcode::Load => (ty.bits(), false),
-            Opcode::Uload8 => (8, false),
-            Opcode::Uload16 => (16, false),
-            Opcode::Uload32 => (32, false),
-            Opcode::Sload8 => (8, true),
-            Opcode::Sload16 => (16, true),
-            Opcode::Sload32 => (32, true),
+        let bits = match opcode {
+            Opcode::Load => ty.bits(),
+            Opcode::Uload8 => 8,
+            Opcode::Uload16 => 16,
+            Opcode::Uload32 => 32,
             _ => return None,
         };
         let size = Size::from_bytes(bits / 8)?;
         let (at, base) = self.address(base, offset);
-        let raw = if signed { self.new_vreg() } else { dst };
-        let mut operands: Vec<Operand> = base.into_iter().map(Operand::reg_use).collect();
-        operands.push(Operand::reg_def(raw));
+        let operands = base.into_iter().map(Operand::reg_use).chain([Operand::reg_def(dst)]).collect();
         self.emit(Op::Load { size, at }, operands);
-        if signed {
-            let to = if opcode == Opcode::Sload32 { I64 } else { ty };
-            self.sign_extend(raw, bits, to, dst);
-        }
         Some(())
     }
 
@@ -531,7 +527,9 @@ impl<'a> Lower<'a> {
                 let cond = if inverted { cond.complement() } else { cond };
                 return self.icmp(cond, a, b);
             }
-            Some(&InstructionData::Binary { opcode: Opcode::Band, args: [a, b] }) => self.bit_test(a, b, inverted),
+            Some(&InstructionData::Binary { opcode: Opcode::Band, args: [a, b] }) => {
+                self.bit_test(a, b, inverted)
+            }
             _ => None,
         };
         compare.unwrap_or_else(|| {
@@ -547,7 +545,8 @@ impl<'a> Lower<'a> {
         let mut value = self.values.resolve(value);
         let mut inverted = false;
         loop {
-            let Some(&InstructionData::IntCompare { cond, args: [a, b], .. }) = self.values.data(value) else {
+            let Some(&InstructionData::IntCompare { cond, args: [a, b], .. }) = self.values.data(value)
+            else {
                 break;
             };
             let inner = self.values.resolve(a);
@@ -621,7 +620,9 @@ impl<'a> Lower<'a> {
     fn without_sign_extension(&self, cond: IntCC, a: Value, b: Value) -> Option<(Value, Value)> {
         let keeps_order = cond.unsigned() != cond || matches!(cond, IntCC::Equal | IntCC::NotEqual);
         let narrow = |value| match *self.values.data(value)? {
-            InstructionData::Unary { opcode: Opcode::Sextend, arg } if self.values.ty(arg) == I32 => Some(arg),
+            InstructionData::Unary { opcode: Opcode::Sextend, arg } if self.values.ty(arg) == I32 => {
+                Some(arg)
+            }
             _ => None,
         };
         let a_narrow = narrow(a)?;
@@ -662,9 +663,11 @@ impl<'a> Lower<'a> {
                 _ => None,
             };
             let wide = matches!(lower.values.ty(x), I32 | I64);
-            wide && !lower.is_wanted(x) && negates.map(|n| lower.values.resolve(n)) == Some(lower.values.resolve(y))
+            wide && !lower.is_wanted(x)
+                && negates.map(|n| lower.values.resolve(n)) == Some(lower.values.resolve(y))
         };
-        let number = |lower: &Self, v| lower.values.imm_unsigned(v).and_then(|imm| i32::try_from(imm as i64).ok());
+        let number =
+            |lower: &Self, v| lower.values.imm_unsigned(v).and_then(|imm| i32::try_from(imm as i64).ok());
         let swap = negation_of(self, x, y) || number(self, x).is_some() && number(self, y).is_none();
         if let (true, Some(inverse)) = (swap, compare.test.cond.inverse()) {
             compare.test.cond = inverse;

@@ -126,8 +126,9 @@ enum Kind {
 impl Plan {
     fn new(func: &ir::Function, flow: &Flow) -> Self {
         let terminator = |block| func.layout.last_inst(block).expect("blocks end in a terminator");
-        let is_critical =
-            |branch: Inst, target: Block| destinations(func, branch).count() > 1 && flow.into[target].len() > 1;
+        let is_critical = |branch: Inst, target: Block| {
+            destinations(func, branch).count() > 1 && flow.into[target].len() > 1
+        };
 
         let mut number: SecondaryMap<Block, usize> = SecondaryMap::new();
         let mut next = 0;

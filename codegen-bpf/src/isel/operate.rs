@@ -93,7 +93,8 @@ impl Lower<'_> {
         let commutes = matches!(op, AluOp::Add | AluOp::Mul | AluOp::And | AluOp::Or | AluOp::Xor);
         let number = |lower: &Self, v| lower.values.imm(v).is_some() || lower.values.core(v).is_some();
         // The destination takes the first operand's register: one that dies here saves a move.
-        let swap = commutes && !number(self, b) && (number(self, a) || self.is_wanted(a) && !self.is_wanted(b));
+        let swap =
+            commutes && !number(self, b) && (number(self, a) || self.is_wanted(a) && !self.is_wanted(b));
         let (a, b) = if swap { (b, a) } else { (a, b) };
         let out = if overflows(op) { self.before_mask(ty, dst) } else { dst };
 

@@ -36,6 +36,15 @@ impl<'a> Values<'a> {
         value
     }
 
+    /// As `resolve`, but not through the barrier: what lies before it is not to be folded.
+    pub(crate) fn resolve_to_barrier(&self, mut value: Value) -> Value {
+        let is_barrier = |value| matches!(self.data(value), Some(data) if data.opcode() == Opcode::Cls);
+        while let Some(same) = self.same_register(value).filter(|_| !is_barrier(value)) {
+            value = same;
+        }
+        value
+    }
+
     fn same_register(&self, value: Value) -> Option<Value> {
         let data = match self.func.dfg.value_def(value) {
             ValueDef::Result(inst, _) => &self.func.dfg.insts[inst],
@@ -46,7 +55,7 @@ impl<'a> Values<'a> {
         };
         match *data {
             InstructionData::Unary { opcode, arg } => match opcode {
-                // `cls` is the barrier of `crate::abi`: the mid-end has no rules for it.
+                // The barrier, see `crate::abi`: the mid-end has no rules for it.
                 Opcode::Cls => Some(arg),
                 Opcode::Uextend if self.ty(value).bits() <= 64 => Some(arg),
                 Opcode::Ireduce if self.bits(arg, 4) <= self.ty(value).bits() => Some(arg),
@@ -124,7 +133,9 @@ impl<'a> Values<'a> {
                 Opcode::Uload32 => 32,
                 _ => all,
             },
-            InstructionData::Unary { opcode: Opcode::Uextend | Opcode::Ireduce, arg } => self.bits(arg, depth),
+            InstructionData::Unary { opcode: Opcode::Uextend | Opcode::Ireduce, arg } => {
+                self.bits(arg, depth)
+            }
             InstructionData::Binary { opcode, args: [a, b] } => match opcode {
                 Opcode::Band => self.bits(a, depth).min(self.bits(b, depth)),
                 Opcode::Bor | Opcode::Bxor => self.bits(a, depth).max(self.bits(b, depth)),

@@ -4,9 +4,7 @@
 //! each operand's allocation at the same position.
 
 use cranelift_codegen::ir::{SourceLoc, StackSlot};
-use regalloc2::{
-    Block, Function as Allocatable, Inst, InstRange, Operand, PReg, PRegSet, RegClass, VReg,
-};
+use regalloc2::{Block, Function as Allocatable, Inst, InstRange, Operand, PReg, PRegSet, RegClass, VReg};
 
 use crate::insn::{AluOp, AtomicOp, Cond, Reference, Reg, Size, Width};
 

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
-    AtomicRmwOp, Block, BlockArg, BlockCall, ExternalName, Function, GlobalValueData, Inst, InstructionData, Opcode,
-    Type, Value,
+    AtomicRmwOp, Block, BlockArg, BlockCall, ExternalName, Function, GlobalValueData, Inst, InstructionData,
+    Opcode, Type, Value,
 };
 
 use super::bpf::{MEMORY, helper};
@@ -31,7 +31,9 @@ pub fn run(func: &Function, constants: &[i64], args: &[u64], memory: &mut [u8]) 
         for inst in func.layout.block_insts(block) {
             match func.dfg.insts[inst] {
                 InstructionData::Jump { destination, .. } => next = Some(destination),
-                InstructionData::Brif { arg, blocks, .. } => next = Some(blocks[usize::from(eval.get(arg) == 0)]),
+                InstructionData::Brif { arg, blocks, .. } => {
+                    next = Some(blocks[usize::from(eval.get(arg) == 0)])
+                }
                 InstructionData::BranchTable { arg, table, .. } => {
                     let table = &func.dfg.jump_tables[table];
                     let index = eval.get(arg) as usize;
@@ -116,7 +118,11 @@ impl Eval<'_> {
                 value
             }
             InstructionData::Ternary { opcode: Opcode::Select, args: [c, x, y] } => {
-                if self.get(c) != 0 { self.get(x) } else { self.get(y) }
+                if self.get(c) != 0 {
+                    self.get(x)
+                } else {
+                    self.get(y)
+                }
             }
             InstructionData::Ternary { opcode: Opcode::Bitselect, args: [c, x, y] } => {
                 self.get(c) & self.get(x) | !self.get(c) & self.get(y)
@@ -155,7 +161,8 @@ impl Eval<'_> {
     }
 
     fn symbol(&self, global_value: cranelift_codegen::ir::GlobalValue) -> u64 {
-        let GlobalValueData::Symbol { name: ExternalName::User(name), .. } = self.func.global_values[global_value]
+        let GlobalValueData::Symbol { name: ExternalName::User(name), .. } =
+            self.func.global_values[global_value]
         else {
             panic!("not ours")
         };

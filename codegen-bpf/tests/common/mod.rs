@@ -13,20 +13,21 @@ use codegen_bpf::{
 
 /// What every test module offers to CLIF, by namespace and index:
 /// maps 2:0 `counts` (hash, u64 → u64), 2:1 `events` (ring buffer); data 3:0 `limit` (.rodata, u32),
-/// 3:1 `total` (.bss, u64); CO-RE 4:0 field offset 24, 4:1 size 8, 4:2 existence 1, 4:3 a large enumerator;
+/// 3:1 `total` (.bss, u64); CO-RE 4:0 field offset 24, 4:1 size 4, 4:2 existence 1, 4:3 a large enumerator;
 /// constants 5:0 = 1000, 5:1 = -7; externs 6:0 `vfs_read`, 6:1 kfunc `bpf_task_release`.
 pub fn module(clif: &str) -> Module {
     let mut btf = Builder::new();
     let u32_ty = btf.add_int("unsigned int", 4, IntEncoding::default());
     let u64_ty = btf.add_int("unsigned long long", 8, IntEncoding::default());
     let int = btf.add_int("int", 4, IntEncoding { signed: true, ..Default::default() });
-    let member = Member { name: "pid", ty: u64_ty, bit_offset: 192, bitfield_bits: None };
+    let member = Member { name: "pid", ty: int, bit_offset: 192, bitfield_bits: None };
     let task = btf.add_struct("task_struct", 32, &[member]);
     let ptr = btf.add_ptr(TypeId::VOID);
     let names = ["ctx", "b", "c", "d", "e"];
     let task_ptr = btf.add_ptr(task);
     let kfunc = btf.add_func_proto(TypeId::VOID, &[Param { name: "p", ty: task_ptr }]);
-    let relo = |access: &str, kind, local_value| CoreRelo { root: task, access: access.into(), kind, local_value };
+    let relo =
+        |access: &str, kind, local_value| CoreRelo { root: task, access: access.into(), kind, local_value };
     let functions = cranelift_reader::parse_functions(clif).expect("test CLIF parses");
     let functions = functions.into_iter().map(|clif| {
         let name = clif.name.to_string().trim_start_matches('%').to_owned();
@@ -67,11 +68,17 @@ pub fn module(clif: &str) -> Module {
                 align: 4,
                 ty: u32_ty,
             },
-            Data { name: "total".into(), section: ".bss".into(), init: DataInit::Zero(8), align: 8, ty: u64_ty },
+            Data {
+                name: "total".into(),
+                section: ".bss".into(),
+                init: DataInit::Zero(8),
+                align: 8,
+                ty: u64_ty,
+            },
         ],
         core_relos: vec![
             relo("0:0", RelocKind::FieldByteOffset, 24),
-            relo("0:0", RelocKind::FieldByteSize, 8),
+            relo("0:0", RelocKind::FieldByteSize, 4),
             relo("0:0", RelocKind::FieldExists, 1),
             relo("0:0", RelocKind::FieldByteOffset, 0x1_0000_0001),
         ],

@@ -6,8 +6,8 @@ const TYPES: [&str; 4] = ["i8", "i16", "i32", "i64"];
 const BITS: [u32; 4] = [8, 16, 32, 64];
 const CONDS: [&str; 10] = ["eq", "ne", "ult", "ule", "ugt", "uge", "slt", "sle", "sgt", "sge"];
 const BINARY: [&str; 21] = [
-    "iadd", "isub", "imul", "umulhi", "smulhi", "udiv", "urem", "sdiv", "srem", "band", "bor", "bxor", "ishl", "ushr",
-    "sshr", "rotl", "rotr", "umin", "umax", "smin", "smax",
+    "iadd", "isub", "imul", "umulhi", "smulhi", "udiv", "urem", "sdiv", "srem", "band", "bor", "bxor",
+    "ishl", "ushr", "sshr", "rotl", "rotr", "umin", "umax", "smin", "smax",
 ];
 const UNARY: [&str; 8] = ["ineg", "bnot", "iabs", "popcnt", "clz", "ctz", "bitrev", "bmask"];
 const OVERFLOW: [&str; 6] =
@@ -30,12 +30,14 @@ struct Gen<'a> {
 
 /// The text of a function of (memory address, i64, i64, i64).
 pub fn function(words: &[u32]) -> String {
-    let mut g = Gen { words: words.iter(), text: String::new(), next: 4, global: Vec::new(), local: Vec::new() };
+    let mut g =
+        Gen { words: words.iter(), text: String::new(), next: 4, global: Vec::new(), local: Vec::new() };
     g.global = vec![(1, 3), (2, 3), (3, 3)];
     let blocks = 1 + g.pick(5);
     let per_block = 1 + words.len() / (6 * blocks);
-    let params: Vec<Vec<usize>> =
-        (0..blocks).map(|block| if block == 0 { vec![] } else { (0..g.pick(3)).map(|_| g.pick(4)).collect() }).collect();
+    let params: Vec<Vec<usize>> = (0..blocks)
+        .map(|block| if block == 0 { vec![] } else { (0..g.pick(3)).map(|_| g.pick(4)).collect() })
+        .collect();
     let mut out = String::from(
         "function %prog(i64, i64, i64, i64) -> i64 system_v {
     gv0 = symbol u5:0
