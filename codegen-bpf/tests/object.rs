@@ -222,7 +222,7 @@ fn what_is_refused() {
     assert_eq!(stack.to_string(), "function `prog` needs 520 bytes of stack, the kernel allows 512");
     let float =
         error_of("function %prog(f64) -> f64 system_v { block0(v0: f64): v1 = fadd v0, v0 return v1 }");
-    assert_eq!(float.to_string(), "function `prog`: `v1 = fadd v0, v0` has no BPF equivalent");
+    assert_eq!(float.to_string(), "function `prog`: `v1 = fadd.f64 v0, v0` has no BPF equivalent");
     let unknown = error_of(
         "function %prog() -> i64 system_v { gv0 = symbol u2:9 block0: v0 = symbol_value.i64 gv0 return v0 }",
     );

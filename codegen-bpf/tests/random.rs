@@ -48,5 +48,5 @@ proptest! {
 
 /// `PROPTEST_CASES`, or few enough for every run of the tests.
 fn cases() -> u32 {
-    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(300)
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(150)
 }

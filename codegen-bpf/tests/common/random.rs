@@ -26,17 +26,33 @@ struct Gen<'a> {
     /// Values of the entry block, visible everywhere.
     global: Vec<Val>,
     local: Vec<Val>,
+    /// The first parameter of the current block.
+    counter: u32,
 }
 
 /// The text of a function of (memory address, i64, i64, i64).
 pub fn function(words: &[u32]) -> String {
-    let mut g =
-        Gen { words: words.iter(), text: String::new(), next: 4, global: Vec::new(), local: Vec::new() };
+    let mut g = Gen {
+        words: words.iter(),
+        text: String::new(),
+        next: 4,
+        global: Vec::new(),
+        local: Vec::new(),
+        counter: 0,
+    };
     g.global = vec![(1, 3), (2, 3), (3, 3)];
     let blocks = 1 + g.pick(5);
     let per_block = 1 + words.len() / (6 * blocks);
-    let params: Vec<Vec<usize>> = (0..blocks)
-        .map(|block| if block == 0 { vec![] } else { (0..g.pick(3)).map(|_| g.pick(4)).collect() })
+    let loops: Vec<bool> = (0..blocks).map(|block| block > 0 && g.pick(3) == 0).collect();
+    let params: Vec<Vec<usize>> = loops
+        .iter()
+        .enumerate()
+        .map(|(block, is_loop)| {
+            // A loop's first parameter counts.
+            let own = if block == 0 { 0 } else { g.pick(3) };
+            let own = (0..own).map(|_| g.pick(4));
+            std::iter::repeat_n(3, usize::from(*is_loop)).chain(own.collect::<Vec<_>>()).collect()
+        })
         .collect();
     let mut out = String::from(
         "function %prog(i64, i64, i64, i64) -> i64 system_v {
@@ -62,6 +78,7 @@ block0(v0: i64, v1: i64, v2: i64, v3: i64):
                     format!("v{}: {}", value.0, TYPES[*ty])
                 })
                 .collect();
+            g.counter = g.local.first().map_or(0, |(v, _)| *v);
             let list = if list.is_empty() { String::new() } else { format!("({})", list.join(", ")) };
             let _ = writeln!(out, "block{block}{list}:");
         } else {
@@ -70,7 +87,7 @@ block0(v0: i64, v1: i64, v2: i64, v3: i64):
         for _ in 0..per_block {
             g.operation();
         }
-        g.terminator(block, &params);
+        g.terminator(block, &params, &loops);
         out += &g.text;
         if block == 0 {
             let local = std::mem::take(&mut g.local);
@@ -273,8 +290,9 @@ impl Gen<'_> {
         }
     }
 
-    /// Forward jumps only; the last block returns a mixture of what it knows.
-    fn terminator(&mut self, block: usize, params: &[Vec<usize>]) {
+    /// Forward jumps, but for loops of a few rounds to the block itself; the last block returns a
+    /// mixture of what it knows.
+    fn terminator(&mut self, block: usize, params: &[Vec<usize>], loops: &[bool]) {
         let later = params.len() - block - 1;
         if later == 0 || self.pick(12) == 0 {
             let (a, b) = (self.value(3), self.value(2));
@@ -286,9 +304,30 @@ impl Gen<'_> {
         }
         let mut call = |g: &mut Self| {
             let target = block + 1 + g.pick(later);
-            let args: Vec<String> = params[target].iter().map(|ty| format!("v{}", g.value(*ty))).collect();
+            let mut args: Vec<String> =
+                params[target].iter().map(|ty| format!("v{}", g.value(*ty))).collect();
+            if loops[target] {
+                let (zero, _) = g.fresh(3);
+                g.line(format_args!("v{zero} = iconst.i64 0"));
+                args[0] = format!("v{zero}");
+            }
             format!("block{target}({})", args.join(", "))
         };
+        if loops[block] {
+            let rounds = 1 + self.pick(5);
+            let mut again: Vec<String> =
+                params[block].iter().map(|ty| format!("v{}", self.value(*ty))).collect();
+            let leave = call(self);
+            self.next += 4;
+            let (one, count, limit, more) = (self.next - 3, self.next - 2, self.next - 1, self.next);
+            let counter = self.counter;
+            self.line(format_args!("v{one} = iconst.i64 1"));
+            self.line(format_args!("v{count} = iadd v{counter}, v{one}"));
+            self.line(format_args!("v{limit} = iconst.i64 {rounds}"));
+            self.line(format_args!("v{more} = icmp ult v{count}, v{limit}"));
+            again[0] = format!("v{count}");
+            return self.line(format_args!("brif v{more}, block{block}({}), {leave}", again.join(", ")));
+        }
         match self.pick(8) {
             0 => {
                 let target = call(self);
