@@ -32,13 +32,19 @@ impl Span {
 pub struct ExprId(pub u32);
 
 /// A name and where it stands. Sigils are not part of it: `@start` is `start`, `$x` is `x`, and
-/// the bare map `@` is the empty name.
+/// the bare map `@` is the empty name. A variable that a macro makes for itself is called `x#7`
+/// after expansion; messages show it through `shown_name`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Name {
     /// The name without `@` or `$`.
     pub text: String,
     /// Where it stands, sigil included.
     pub span: Span,
+}
+
+/// The name as the script's author wrote it.
+pub fn shown_name(name: &str) -> &str {
+    name.split_once('#').map_or(name, |(written, _)| written)
 }
 
 /// A whole script, its items by kind and each kind in source order.
@@ -74,8 +80,8 @@ impl Script {
     }
 }
 
-/// One use of a macro or `#define`. The expressions it made have the ids `first_id..end_id`;
-/// their spans lie in the definition.
+/// One use of a macro or `#define`. The expressions it made have the ids `first_id..end_id`. Their
+/// spans lie in the definition, but the outermost one has the span of the use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expansion {
     /// The macro's name.

@@ -1,5 +1,8 @@
 //! Decides what each opening bracket means, which takes more lookahead than the grammar has.
 //!
+//! `if` and `{` at the start of a statement are a statement up to their last `}` unless an operator
+//! follows there, as in `if $a { 1 } else { 2 } + 3`.
+//!
 //! `(` is tried in this order: condition right behind `if`, `while`, `unroll` and `for`; arguments
 //! right behind a name; operand of `sizeof` and its relatives; record; cast; grouping.
 
@@ -47,6 +50,11 @@ impl View<'_> {
 
     fn classify_at(&self, at: usize) -> Option<Sym> {
         let before = at.checked_sub(1).map(|i| &self.tokens[i].tok);
+        if let Tok::Sym(sym @ (Sym::If | Sym::Brace)) = self.tokens[at].tok {
+            let starts = matches!(before, Some(Tok::Sym(Sym::Brace | Sym::CloseBrace | Sym::Semi)));
+            let operand = if sym == Sym::If { Sym::OperandIf } else { Sym::OperandBrace };
+            return (starts && self.is_operand(at)).then_some(operand);
+        }
         if self.is(at, Sym::Bracket) {
             return matches!(before, Some(Tok::Map(_))).then_some(Sym::KeyBracket);
         }
@@ -66,6 +74,58 @@ impl View<'_> {
             _ if self.is_record(at) => Some(Sym::RecordParen),
             _ if self.is_cast(at) => Some(Sym::CastParen),
             _ => None,
+        }
+    }
+
+    /// Whether an operator follows the last `}` of the `if` or block.
+    fn is_operand(&self, at: usize) -> bool {
+        match self.block_like_end(at).and_then(|end| self.tokens.get(end)) {
+            Some(Token { tok: Tok::Sym(sym), .. }) => matches!(
+                sym.text(),
+                "?" | "||"
+                    | "&&"
+                    | "|"
+                    | "^"
+                    | "&"
+                    | "=="
+                    | "!="
+                    | "<"
+                    | ">"
+                    | "<="
+                    | ">="
+                    | "<<"
+                    | ">>"
+                    | "+"
+                    | "-"
+                    | "*"
+                    | "/"
+                    | "%"
+                    | "."
+                    | "->"
+                    | "["
+            ),
+            _ => false,
+        }
+    }
+
+    fn block_like_end(&self, mut at: usize) -> Option<usize> {
+        loop {
+            if self.is(at, Sym::If) {
+                at += 1;
+                // A condition without parentheses has no braces of its own.
+                while !self.is(at, Sym::Brace) {
+                    let close = *self.closers.get(at)?;
+                    at = if close == usize::MAX { at } else { close } + 1;
+                }
+            }
+            if !self.is(at, Sym::Brace) {
+                return None;
+            }
+            at = self.closers[at].checked_add(1)?;
+            if !self.is(at, Sym::Else) {
+                return Some(at);
+            }
+            at += 1;
         }
     }
 

@@ -79,13 +79,16 @@ pub(super) fn explain(tokens: &[Token], refusal: &Refusal, semi: bool) -> Diag {
 
 /// The keyword of the condition that ends too early at the refused token.
 fn bare_condition(tokens: &[Token], refusal: &Refusal) -> Option<Sym> {
-    let operator = matches!(&tokens[refusal.at].tok, Tok::Sym(sym)
-        if sym.text().bytes().all(|b| b.is_ascii_punctuation()) && !matches!(sym.text(), ";" | "}" | ")" | "]"));
+    let operator = match &tokens[refusal.at].tok {
+        Tok::Sym(Sym::Semi | Sym::CloseBrace | Sym::CloseParen | Sym::CloseBracket) => false,
+        Tok::Sym(sym) => sym.text().bytes().all(|b| b.is_ascii_punctuation()),
+        _ => false,
+    };
     if !operator || !refusal.expects("{") {
         return None;
     }
     tokens[..refusal.at].iter().rev().find_map(|t| match t.tok {
-        Tok::Sym(sym @ (Sym::If | Sym::While | Sym::Unroll)) => Some(sym),
+        Tok::Sym(sym @ (Sym::If | Sym::OperandIf | Sym::While | Sym::Unroll)) => Some(sym),
         _ => None,
     })
 }

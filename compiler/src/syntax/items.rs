@@ -52,7 +52,7 @@ struct Splitter<'a> {
 impl Splitter<'_> {
     fn skip_shebang(&mut self) {
         let mut ahead = self.cursor.clone();
-        ahead.take_while(|b| b.is_ascii_whitespace());
+        ahead.skip_trivia();
         if ahead.starts_with("#!") {
             ahead.take_while(|b| b != b'\n');
             self.cursor = ahead;

@@ -120,7 +120,11 @@ fn statements() {
         "for ($kv : @m) { break; continue } unroll(3) { f(); }",
         "(for $kv @m (do (break) (continue))) (unroll 3 (do (call f)))",
     );
-    check_body("if 1 { } ++$x; if 1 { } *$p; return", "(if 1 (do)) (++_ $x) (if 1 (do)) (* $p) (return)");
+    check_body("if 1 { } ++$x; return", "(if 1 (do)) (++_ $x) (return)");
+    check_body(
+        "if 1 { 2 } else if 3 { 4 } else { 5 } + 6; { 7 } * 8",
+        "(+ (if 1 (do (value 2)) (else (if 3 (do (value 4)) (else (block (value 5)))))) 6) (* (block (value 7)) 8)",
+    );
     check_body("if $a { f() } else { 2 };", "(if $a (do (value (call f))) (else (block (value 2))))");
     check_body("{ f(); } ; ; return 1;", "(block (call f)) (return 1)");
     check_body("_ = { if 1 { 2 } };", "(discard (block (value (if 1 (do (value 2))))))");

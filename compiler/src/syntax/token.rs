@@ -34,6 +34,8 @@ symbols! {
     // `[`: index, and keys right behind a map.
     Bracket "[", KeyBracket "[", CloseBracket "]",
     Brace "{", CloseBrace "}",
+    // `if` and `{` that start a statement as operands of an operator behind their last `}`.
+    OperandIf "if", OperandBrace "{",
     Semi ";", Comma ",", Colon ":", Question "?", Dot ".", DotDot "..", Arrow "->",
     Underscore "_",
     Assign "=", AddAssign "+=", SubAssign "-=", MulAssign "*=", DivAssign "/=", RemAssign "%=",
