@@ -125,35 +125,51 @@ impl<'a> Decoder<'a> {
                 let pairs: Vec<String> = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
                 Value::Text(pairs.join(":").into_bytes())
             }
-            Layout::Ksym => {
-                let addr = word(0)?;
-                let name = self.symbols.ksym(addr).map(|(name, _)| name);
-                self.untrusted(name.unwrap_or_else(|| stack::address(addr)).into_bytes())
-            }
-            Layout::Usym => {
-                let addr = word(0)?;
-                let name = self.symbols.usym(word(8)? as u32, addr).map(|symbol| symbol.name);
-                self.untrusted(name.unwrap_or_else(|| stack::address(addr)).into_bytes())
-            }
-            Layout::Username => {
-                let uid = word(0)? as u32;
-                let name = self.symbols.username(uid);
-                self.untrusted(name.unwrap_or_default().into_bytes())
-            }
             Layout::Timestamp { formats } => self.timestamp(formats, word(0)?, word(8)?),
-            Layout::CgroupPath => {
-                let path = self.symbols.cgroup_path(word(0)?);
-                self.untrusted(path.unwrap_or_default().into_bytes())
-            }
-            Layout::Kstack { mode, .. } => {
-                let text = stack::kernel(*mode, word(0)?, &bytes[8..], self.symbols);
-                self.untrusted(text)
-            }
-            Layout::Ustack { mode, .. } => {
-                let text = stack::user(*mode, word(0)? as u32, word(8)?, &bytes[16..], self.symbols);
+            Layout::Ksym
+            | Layout::Usym
+            | Layout::Username
+            | Layout::CgroupPath
+            | Layout::Kstack { .. }
+            | Layout::Ustack { .. } => {
+                let text = self.looked_up(layout, word(0)?, &bytes[8..]);
                 self.untrusted(text)
             }
         })
+    }
+
+    /// Text of what has a name in the running system: a first word, and what follows it.
+    fn looked_up(&mut self, layout: &Layout, first: u64, rest: &[u8]) -> Vec<u8> {
+        let second = integer(rest);
+        let symbols = &mut *self.symbols;
+        let name = match layout {
+            Layout::Kstack { mode, .. } => return stack::kernel(*mode, first, rest, symbols),
+            Layout::Ustack { mode, .. } => {
+                let addrs = rest.get(8..).unwrap_or_default();
+                return stack::user(*mode, first as u32, second, addrs, symbols);
+            }
+            Layout::Ksym => symbols.ksym(first).map(|(name, _)| name).or_else(|| Some(stack::address(first))),
+            Layout::Usym => {
+                let name = symbols.usym(second as u32, first).map(|symbol| symbol.name);
+                name.or_else(|| Some(stack::address(first)))
+            }
+            Layout::Username => symbols.username(first as u32),
+            Layout::CgroupPath => symbols.cgroup_path(first),
+            Layout::None
+            | Layout::Int { .. }
+            | Layout::Bool
+            | Layout::Enum { .. }
+            | Layout::Pointer
+            | Layout::String { .. }
+            | Layout::Buffer { .. }
+            | Layout::Array { .. }
+            | Layout::Tuple { .. }
+            | Layout::Record { .. }
+            | Layout::Inet
+            | Layout::Mac
+            | Layout::Timestamp { .. } => None,
+        };
+        name.unwrap_or_default().into_bytes()
     }
 
     fn count(&mut self) -> Result<(), BadBytes> {

@@ -2,14 +2,14 @@
 //!
 //! blazesym's reader of the same file keeps every name in an allocation of its own, about three times the
 //! memory. Which symbols count, and that an address belongs to the one before it however far away, is
-//! bpftrace's (bcc's `KSyms`) behaviour.
+//! bpftrace's behaviour. Of several symbols at an address the last line counts; bpftrace's choice varies.
 
 use std::io::BufRead;
 
 /// Bytes of names kept at the most; a kernel with all its modules has about 4 MB.
 const NAMES_BYTES_MAX: usize = 64 << 20;
 
-/// Addresses and names of functions and constants; of those loaded later nothing is known.
+/// Addresses and names of functions; of those loaded later nothing is known.
 #[derive(Default)]
 pub(super) struct Kallsyms {
     /// Address, and where its NUL-terminated name starts; by address.
@@ -19,7 +19,7 @@ pub(super) struct Kallsyms {
 
 impl Kallsyms {
     /// Reads lines `address type name [module]`. Lines of another form are skipped, as are data
-    /// (`b`, `d`), per-CPU offsets (`a`) and, where the kernel hides them, addresses of 0.
+    /// (`b`, `d`, `r`), per-CPU offsets (`a`) and, where the kernel hides them, addresses of 0.
     pub(super) fn read(mut lines: impl BufRead) -> Kallsyms {
         let mut table = Kallsyms::default();
         let mut line = Vec::new();
@@ -53,7 +53,7 @@ fn symbol(line: &[u8]) -> Option<(u64, &[u8])> {
     let addr = u64::from_str_radix(str::from_utf8(words.next()?).ok()?, 16).ok()?;
     let kind = words.next()?.to_ascii_lowercase();
     let name = words.next()?;
-    let counts = addr != 0 && addr != u64::MAX && !matches!(kind.as_slice(), b"a" | b"b" | b"d");
+    let counts = addr != 0 && addr != u64::MAX && !matches!(kind.as_slice(), b"a" | b"b" | b"d" | b"r");
     counts.then_some((addr, name))
 }
 
@@ -69,7 +69,8 @@ ffffffff81000000 T startup_64
 ffffffff81000100 t do_one
 ffffffff82000000 D init_task
 ffffffffc0001000 t nf_tables_newtable\t[nf_tables]
-ffffffffc0000800 r early\t[other]
+ffffffffc0000900 r constant\t[other]
+ffffffffc0000800 t early\t[other]
 nonsense
 ffffffffc0002000
 ";
