@@ -10,8 +10,10 @@
 //! all its users and knows whether anyone still wants its result. Users take over (fold) what
 //! they can: constants, addresses, comparisons.
 
+mod compare;
 pub(crate) mod flow;
 mod lower;
+mod memory;
 mod operate;
 mod values;
 pub(crate) mod vcode;

@@ -7,7 +7,8 @@ use cranelift_codegen::ir::types::{I32, I64};
 use cranelift_codegen::ir::{Inst, InstructionData, Opcode, Type, Value};
 use regalloc2::{Operand, VReg};
 
-use super::lower::{Compare, Lower};
+use super::compare::Compare;
+use super::lower::Lower;
 use super::vcode::{Op, Other, Test};
 use crate::insn::{AluOp, Cond, Width};
 
@@ -98,12 +99,10 @@ impl Lower<'_> {
         let (a, b) = if swap { (b, a) } else { (a, b) };
         let out = if overflows(op) { self.before_mask(ty, dst) } else { dst };
 
-        if let (I64, Some(relo)) = (ty, self.values.core(b)) {
-            if let Some(imm) = self.core_imm(relo) {
-                let a = self.reg(a);
-                let op = Op::AluImm { op, width: Width::W64, imm, core: Some(relo) };
-                return self.two_address(op, &[a], dst);
-            }
+        if let (I64, Some((relo, imm))) = (ty, self.core_imm(b)) {
+            let a = self.reg(a);
+            let op = Op::AluImm { op, width: Width::W64, imm, core: Some(relo) };
+            return self.two_address(op, &[a], dst);
         }
         if let (AluOp::And, Some(mask)) = (op, self.values.imm_unsigned(b)) {
             return self.mask(ty, a, mask, b, dst);
@@ -172,11 +171,9 @@ impl Lower<'_> {
     fn shift(&mut self, op: AluOp, ty: Type, a: Value, by: Value, dst: VReg) {
         let out = if op == AluOp::Lsh { self.before_mask(ty, dst) } else { dst };
         let a = if op == AluOp::Lsh || ty == I32 { self.low(a, ty.bits()) } else { self.reg(a) };
-        if let Some(relo) = self.values.core(by) {
-            if let Some(imm) = self.core_imm(relo) {
-                let op = Op::AluImm { op, width: width(ty), imm, core: Some(relo) };
-                return self.two_address(op, &[a], dst);
-            }
+        if let Some((relo, imm)) = self.core_imm(by) {
+            let op = Op::AluImm { op, width: width(ty), imm, core: Some(relo) };
+            return self.two_address(op, &[a], dst);
         }
         match self.values.imm(by) {
             Some(by) => {
@@ -216,9 +213,11 @@ impl Lower<'_> {
         self.choose(compare, Err(kept), other, dst);
     }
 
-    /// The number that takes a relocation's place, if an `imm` field can hold it.
-    fn core_imm(&self, relo: u32) -> Option<i32> {
-        i32::try_from(self.core_relos.get(relo as usize)?.local_value).ok()
+    /// The relocation `value` stands for and its local number, if an `imm` field can hold that.
+    fn core_imm(&self, value: Value) -> Option<(u32, i32)> {
+        let relo = self.values.core(value)?;
+        let imm = i32::try_from(self.core_relos.get(relo as usize)?.local_value).ok()?;
+        Some((relo, imm))
     }
 
     pub(crate) fn zero_extend(&mut self, src: VReg, bits: u32, dst: VReg) {
