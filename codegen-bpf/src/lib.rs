@@ -4,6 +4,8 @@
 //! the same module. [`module`] is the input, [`abi`] declares external names in CLIF, [`compile`]
 //! does the work.
 
+#![forbid(unsafe_code)]
+
 pub mod abi;
 mod check;
 pub mod disasm;

@@ -6,11 +6,11 @@ use codegen_bpf::insn::{AluOp, AtomicOp, Cond, Insn, Reg, Size, Src, Width};
 const STACK: u64 = 0x7000_0000;
 const STACK_BYTES: usize = 512;
 /// Where the memory given to a program starts.
-pub const MEMORY: u64 = 0x1000_0000;
+pub(crate) const MEMORY: u64 = 0x1000_0000;
 
 /// Runs `code` with `args` in r1 and up and `memory` at [`MEMORY`]. Helpers return a hash of their
 /// id and arguments. `None`: too many steps.
-pub fn run(code: &[u8], args: &[u64], memory: &mut [u8]) -> Option<u64> {
+pub(crate) fn run(code: &[u8], args: &[u64], memory: &mut [u8]) -> Option<u64> {
     let mut vm = Vm { regs: [0xdead_beef_dead_beef; 11], stack: [0xa5; STACK_BYTES], memory };
     vm.regs[1..=args.len()].copy_from_slice(args);
     vm.regs[10] = STACK + STACK_BYTES as u64;
@@ -34,7 +34,7 @@ pub fn run(code: &[u8], args: &[u64], memory: &mut [u8]) -> Option<u64> {
 }
 
 /// What the helper `id` returns for `args`.
-pub fn helper(id: u32, args: &[u64]) -> u64 {
+pub(crate) fn helper(id: u32, args: &[u64]) -> u64 {
     args.iter().fold(u64::from(id) ^ 0x9e37_79b9_7f4a_7c15, |hash, arg| {
         (hash ^ arg).wrapping_mul(0xff51_afd7_ed55_8ccd).rotate_left(23)
     })

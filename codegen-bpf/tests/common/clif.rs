@@ -13,7 +13,7 @@ use super::bpf::{MEMORY, helper};
 const STACK: u64 = 0x7100_0000;
 
 /// Runs `func`. Values are kept zero-extended. `None`: too many steps.
-pub fn run(func: &Function, constants: &[i64], args: &[u64], memory: &mut [u8]) -> Option<u64> {
+pub(crate) fn run(func: &Function, constants: &[i64], args: &[u64], memory: &mut [u8]) -> Option<u64> {
     let mut slots = HashMap::new();
     let mut stack_bytes = 0;
     for (slot, data) in func.sized_stack_slots.iter() {
@@ -205,8 +205,8 @@ impl Eval<'_> {
             Opcode::Iadd => x.wrapping_add(y),
             Opcode::Isub => x.wrapping_sub(y),
             Opcode::Imul => x.wrapping_mul(y),
-            Opcode::Umulhi => (u128::from(x) * u128::from(y) >> bits) as u64,
-            Opcode::Smulhi => (wx * wy >> bits) as u64,
+            Opcode::Umulhi => ((u128::from(x) * u128::from(y)) >> bits) as u64,
+            Opcode::Smulhi => ((wx * wy) >> bits) as u64,
             Opcode::Udiv => x.checked_div(y).unwrap_or(0),
             Opcode::Urem => x.checked_rem(y).unwrap_or(x),
             Opcode::Sdiv if sy == 0 => 0,

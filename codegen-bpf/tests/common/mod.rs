@@ -1,9 +1,9 @@
 //! A module around textual CLIF, and the pieces tests share.
 #![allow(dead_code)] // each test binary uses its own part
 
-pub mod bpf;
-pub mod clif;
-pub mod random;
+pub(crate) mod bpf;
+pub(crate) mod clif;
+pub(crate) mod random;
 
 use btf::{Builder, IntEncoding, Member, Param, TypeId};
 use codegen_bpf::{
@@ -15,7 +15,7 @@ use codegen_bpf::{
 /// maps 2:0 `counts` (hash, u64 → u64), 2:1 `events` (ring buffer); data 3:0 `limit` (.rodata, u32),
 /// 3:1 `total` (.bss, u64); CO-RE 4:0 field offset 24, 4:1 size 4, 4:2 existence 1, 4:3 a large enumerator;
 /// constants 5:0 = 1000, 5:1 = -7; externs 6:0 `vfs_read`, 6:1 kfunc `bpf_task_release`.
-pub fn module(clif: &str) -> Module {
+pub(crate) fn module(clif: &str) -> Module {
     let mut btf = Builder::new();
     let u32_ty = btf.add_int("unsigned int", 4, IntEncoding::default());
     let u64_ty = btf.add_int("unsigned long long", 8, IntEncoding::default());
@@ -93,12 +93,12 @@ pub fn module(clif: &str) -> Module {
 }
 
 /// Compiles all functions of `clif`.
-pub fn build(clif: &str, opt: bool) -> Object {
+pub(crate) fn build(clif: &str, opt: bool) -> Object {
     compile(module(clif), &Options { opt }).unwrap_or_else(|error| panic!("{error}\n{clif}"))
 }
 
 /// The first function's disassembly, without numbers.
-pub fn disasm(clif: &str, opt: bool) -> String {
+pub(crate) fn disasm(clif: &str, opt: bool) -> String {
     let object = build(clif, opt);
     let lines = object.programs[0].disasm.lines();
     let lines: Vec<&str> = lines.map(|line| line.split_once(": ").map_or(line, |(_, text)| text)).collect();

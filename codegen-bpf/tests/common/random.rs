@@ -14,7 +14,7 @@ const OVERFLOW: [&str; 6] =
     ["uadd_overflow", "sadd_overflow", "usub_overflow", "ssub_overflow", "umul_overflow", "smul_overflow"];
 
 /// Bytes of memory programs may touch, and of each of the two stack slots.
-pub const MEMORY_BYTES: usize = 64;
+pub(crate) const MEMORY_BYTES: usize = 64;
 
 /// A value: number and index into `TYPES`.
 type Val = (u32, usize);
@@ -31,7 +31,7 @@ struct Gen<'a> {
 }
 
 /// The text of a function of (memory address, i64, i64, i64).
-pub fn function(words: &[u32]) -> String {
+pub(crate) fn function(words: &[u32]) -> String {
     let mut g = Gen {
         words: words.iter(),
         text: String::new(),
@@ -119,7 +119,7 @@ impl Gen<'_> {
     /// Some value of this type, made if there is none.
     fn value(&mut self, ty: usize) -> u32 {
         let choice = self.word();
-        if choice % 5 != 0 {
+        if !choice.is_multiple_of(5) {
             let all: Vec<u32> =
                 self.local.iter().chain(&self.global).filter(|(_, t)| *t == ty).map(|(v, _)| *v).collect();
             if !all.is_empty() {
@@ -302,7 +302,7 @@ impl Gen<'_> {
             self.line(format_args!("v{mixed} = bxor v{a}, v{wide}"));
             return self.line(format_args!("return v{mixed}"));
         }
-        let mut call = |g: &mut Self| {
+        let call = |g: &mut Self| {
             let target = block + 1 + g.pick(later);
             let mut args: Vec<String> =
                 params[target].iter().map(|ty| format!("v{}", g.value(*ty))).collect();
