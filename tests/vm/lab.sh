@@ -1,8 +1,8 @@
 # Sourced by the scripts beside it.  Nothing here touches the host's own package
 # state: an apt configuration of the lab's own lives in $LAB/apt.
 LAB=${LAB:-${SONDE_CACHE:-$HOME/.cache/sonde}/lab}
-# bookworm: kernel 6.1, bpftrace 0.17.  trixie: 6.12, 0.23.  forky, sid: the newest kernel, 0.27.
-SUITES=${SUITES:-"bookworm trixie forky sid"}
+# bookworm: kernel 6.1, bpftrace 0.17.  trixie: 6.12, 0.23.  Backports, forky, sid: the newest kernel, 0.27.
+SUITES=${SUITES:-"bookworm trixie trixie-backports forky sid"}
 
 die() { echo "${0##*/}: $*" >&2; exit 2; }
 
