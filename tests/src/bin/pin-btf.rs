@@ -6,7 +6,7 @@
 //! thing to keep, in the file it is in:
 //!
 //!     vmlinux func vfs_read
-//!     vmlinux struct task_struct: pid comm real_parent     only these members, at their offsets
+//!     vmlinux struct task_struct: pid comm real_parent     only these members (and anonymous ones), at their offsets
 //!     nf_tables struct nft_ctx                             all members
 //!     vmlinux typedef btf_trace_sched_switch
 //!
@@ -236,7 +236,7 @@ impl<'a> Copier<'a> {
         let keep = root.and_then(|root| root.members.clone());
         let mut members = Vec::new();
         for member in composite.members() {
-            if keep.as_ref().is_none_or(|keep| keep.contains(&member.name)) {
+            if keep.as_ref().is_none_or(|keep| member.name.is_empty() || keep.contains(&member.name)) {
                 members.push(Member { ty: self.copy(member.ty, base)?, ..member });
             }
         }
