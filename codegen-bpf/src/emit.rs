@@ -8,7 +8,7 @@ use cranelift_codegen::ir::SourceLoc;
 
 use crate::insn::{Insn, Reference};
 use crate::layout;
-use crate::mir::{End, Line, Mir, Test, What};
+use crate::mir::{Block, End, Line, Mir, Test, What};
 
 /// A finished function.
 #[derive(Debug, Clone, Default)]
@@ -52,7 +52,7 @@ pub(crate) fn emit(mir: &Mir) -> Result<Code, TooFar> {
         let block = &mir.blocks[index];
         block.body.iter().for_each(|line| write_line(&mut code, line));
         let next = order.get(position + 1).copied();
-        for (insn, target) in end_insns(&block.end, next) {
+        for (insn, target) in end_insns(mir, &block.end, next) {
             open.extend(target.map(|target| Open { at: code.insns.len(), target }));
             code.insns.push(Placed { insn, reference: None, loc: block.end_loc });
         }
@@ -78,12 +78,15 @@ fn branch(test: &Test, off: i16) -> Insn {
 }
 
 /// The instructions that end a block when `next` follows it, each with its target.
-fn end_insns(end: &End, next: Option<usize>) -> Vec<(Insn, Option<usize>)> {
+fn end_insns(mir: &Mir, end: &End, next: Option<usize>) -> Vec<(Insn, Option<usize>)> {
     let jump = |to| (Insn::Jump { off: 0 }, Some(to));
     match *end {
         End::Exit { .. } => vec![(Insn::Exit, None)],
         End::Jump(to) if next == Some(to) => vec![],
-        End::Jump(to) => vec![jump(to)],
+        End::Jump(to) => match &mir.blocks[to] {
+            Block { body, end: End::Exit { .. }, .. } if body.is_empty() => vec![(Insn::Exit, None)],
+            _ => vec![jump(to)],
+        },
         End::Branch { test, yes, no } => match test.cond.inverse() {
             Some(cond) if next == Some(yes) => vec![(branch(&Test { cond, ..test }, 0), Some(no))],
             _ if next == Some(no) => vec![(branch(&test, 0), Some(yes))],

@@ -13,6 +13,7 @@ pub(crate) fn simplify(mir: &mut Mir) {
     loop {
         let before = shape(mir);
         thread_jumps(mir);
+        share_exits(mir);
         merge_equal_blocks(mir);
         merge_chains(mir);
         merge_tails(mir);
@@ -41,7 +42,7 @@ fn reachable(mir: &Mir) -> Vec<usize> {
     (0..seen.len()).filter(|index| seen[*index]).collect()
 }
 
-/// Jumps to a block that only jumps go to its target; jumps to a block that only exits, exit.
+/// Jumps to a block that only jumps go to its target.
 fn thread_jumps(mir: &mut Mir) {
     let target_of = |mir: &Mir, mut target: usize| {
         // Endless empty loops have no final target: give up after one round through all blocks.
@@ -60,14 +61,34 @@ fn thread_jumps(mir: &mut Mir) {
             End::Branch { yes, no, .. } if yes == no => End::Jump(yes),
             other => other,
         };
-        if let End::Jump(target) = end {
-            let Block { body, end: exit, end_loc, .. } = &mir.blocks[target];
-            if body.is_empty() && matches!(exit, End::Exit { .. }) {
-                end = *exit;
-                mir.blocks[index].end_loc = *end_loc;
+        mir.blocks[index].end = end;
+    }
+}
+
+/// If some branch goes to a block that only exits, one of the other blocks that exit can fall into
+/// it; for the rest an exit is as good as a jump, which the emitter knows. Otherwise nobody jumps
+/// to such a block.
+fn share_exits(mir: &mut Mir) {
+    let blocks = reachable(mir);
+    for returns in [false, true] {
+        let exit = End::Exit { returns };
+        let only_exits =
+            |mir: &Mir, index: usize| mir.blocks[index].body.is_empty() && mir.blocks[index].end == exit;
+        let branches = blocks.iter().filter(|index| matches!(mir.blocks[**index].end, End::Branch { .. }));
+        let shared =
+            branches.flat_map(|index| mir.blocks[*index].end.targets()).find(|to| only_exits(mir, *to));
+        for &index in &blocks {
+            match (shared, mir.blocks[index].end) {
+                (Some(shared), end) if end == exit && shared != index => {
+                    mir.blocks[index].end = End::Jump(shared)
+                }
+                (None, End::Jump(to)) if only_exits(mir, to) => {
+                    mir.blocks[index].end_loc = mir.blocks[to].end_loc;
+                    mir.blocks[index].end = exit;
+                }
+                _ => {}
             }
         }
-        mir.blocks[index].end = end;
     }
 }
 

@@ -102,3 +102,26 @@ fn operations() {
         assert_eq!(text, format!("{expected}; exit"), "\n{body}");
     }
 }
+
+/// The verifier must learn from a check about the very register that is used behind it.
+#[test]
+fn checks_speak_of_what_is_used() {
+    let clif = "function %prog(i64) -> i64 system_v {
+        block0(v0: i64):
+            v1 = sload32.i64 notrap v0
+            v2 = iconst.i64 0
+            v3 = icmp slt v1, v2
+            brif v3, block2, block1
+        block1:
+            return v1
+        block2:
+            return v2
+        }";
+    let expected = "r0 = *(u32 *)(r1 + 0)
+r0 <<= 32
+r0 s>>= 32
+if r0 s>= 0 goto +1
+r0 = 0
+exit";
+    assert_eq!(disasm(clif, true), expected);
+}

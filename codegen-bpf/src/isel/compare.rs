@@ -113,12 +113,13 @@ impl Lower<'_> {
         is_reduction && self.values.flow.uses[value] == 1
     }
 
-    /// A comparison of 64-bit values that are 32-bit ones sign-extended.
+    /// A comparison of 64-bit values that are 32-bit ones sign-extended. Not if the extended value
+    /// is in use behind the comparison: then the verifier shall learn about that.
     fn without_sign_extension(&self, cond: IntCC, a: Value, b: Value) -> Option<(Value, Value)> {
         let keeps_order = cond.unsigned() != cond || matches!(cond, IntCC::Equal | IntCC::NotEqual);
         let narrow = |value| match *self.values.data(value)? {
-            InstructionData::Unary { opcode: Opcode::Sextend, arg } if self.values.ty(arg) == I32 => {
-                Some(arg)
+            InstructionData::Unary { opcode: Opcode::Sextend, arg } => {
+                (self.values.ty(arg) == I32 && !self.is_wanted(value)).then_some(arg)
             }
             _ => None,
         };
