@@ -30,6 +30,8 @@ pub(super) struct Query {
     tag: Option<Tag>,
     name: String,
     module: Option<BtfId>,
+    /// Whether modules that nobody named are searched too.
+    far: bool,
 }
 
 fn kinds(tag: Option<Tag>) -> KindSet {
@@ -44,29 +46,54 @@ fn kinds(tag: Option<Tag>) -> KindSet {
 impl Fields<'_> {
     /// The type of this name; without a tag also typedefs and C's integers.
     pub fn find(&self, tag: Option<Tag>, name: &str) -> Option<Named> {
-        let query = Query { tag, name: name.to_owned(), module: self.module.get() };
+        self.find_near(tag, name).or_else(|| {
+            self.cached(tag, name, true, |kinds| {
+                let modules = self.kernel.modules_with(name);
+                modules.into_iter().find_map(|btf| self.find_in(btf, kinds, name))
+            })
+        })
+    }
+
+    /// The type of this name in the script, the probe's module or vmlinux.
+    pub fn find_near(&self, tag: Option<Tag>, name: &str) -> Option<Named> {
+        self.cached(tag, name, false, |kinds| self.near().find_map(|btf| self.find_in(btf, kinds, name)))
+    }
+
+    fn cached(
+        &self,
+        tag: Option<Tag>,
+        name: &str,
+        far: bool,
+        search: impl FnOnce(KindSet) -> Option<Named>,
+    ) -> Option<Named> {
+        let query = Query { tag, name: name.to_owned(), module: self.module.get(), far };
         if let Some(known) = self.names.borrow().get(&query) {
             return *known;
         }
-        let found = self.search(tag, name);
+        let found = search(kinds(tag));
         self.names.borrow_mut().insert(query, found);
         found
     }
 
     /// The struct or union of this name.
     pub fn find_struct(&self, name: &str) -> Option<Composite> {
-        let found = self.find(Some(Tag::Struct), name).or_else(|| self.find(Some(Tag::Union), name))?;
+        let near =
+            || self.find_near(Some(Tag::Struct), name).or_else(|| self.find_near(Some(Tag::Union), name));
+        let far = || self.find(Some(Tag::Struct), name).or_else(|| self.find(Some(Tag::Union), name));
+        let found = near().or_else(far)?;
         self.composite(found.btf, found.id)
     }
 
-    fn search(&self, tag: Option<Tag>, name: &str) -> Option<Named> {
-        let first = [Some(BtfId::SCRIPT), self.module.get(), Some(BtfId::VMLINUX)];
-        let first = first.into_iter().flatten().filter(|id| *id != BtfId::SCRIPT || self.script.is_some());
-        let in_file = |btf: BtfId| self.find_in(btf, kinds(tag), name);
-        first.map(in_file).find(Option::is_some).flatten().or_else(|| {
-            let modules = self.kernel.modules_with(name);
-            modules.into_iter().find_map(in_file)
-        })
+    /// The struct of this name in the script, the probe's module or vmlinux.
+    pub fn find_struct_near(&self, name: &str) -> Option<Composite> {
+        let found = self.find_near(Some(Tag::Struct), name)?;
+        self.composite(found.btf, found.id)
+    }
+
+    /// Files that are searched first.
+    fn near(&self) -> impl Iterator<Item = BtfId> {
+        let script = self.script.as_ref().map(|_| BtfId::SCRIPT);
+        [script, self.module.get(), Some(BtfId::VMLINUX)].into_iter().flatten()
     }
 
     /// The first of a file's own types with this name; a typedef or integer is less than a struct.
@@ -90,9 +117,7 @@ impl Fields<'_> {
         if let Some(known) = self.enumerators.borrow().get(name) {
             return *known;
         }
-        let first = [Some(BtfId::SCRIPT), self.module.get(), Some(BtfId::VMLINUX)];
-        let first = first.into_iter().flatten().filter(|id| *id != BtfId::SCRIPT || self.script.is_some());
-        let found = first.into_iter().find_map(|btf| self.enumerator_in(btf, name)).or_else(|| {
+        let found = self.near().find_map(|btf| self.enumerator_in(btf, name)).or_else(|| {
             self.kernel.modules_with(name).into_iter().find_map(|btf| self.enumerator_in(btf, name))
         });
         self.enumerators.borrow_mut().insert(name.to_owned(), found);

@@ -75,14 +75,10 @@ pub struct Kernel {
 #[derive(Debug)]
 struct Module {
     name: String,
-    file: File,
+    /// Where its bytes are, unless they were given.
+    path: PathBuf,
+    bytes: OnceLock<Arc<Vec<u8>>>,
     btf: OnceLock<Result<Btf, btf::Error>>,
-}
-
-#[derive(Debug)]
-enum File {
-    Path(PathBuf),
-    Bytes(Vec<u8>),
 }
 
 /// The functions ftrace can hook, by `(module, name)`, sorted; `vmlinux` is `""`.
@@ -111,8 +107,12 @@ impl Kernel {
     /// # Errors
     /// If vmlinux's BTF is broken.
     pub fn from_bytes(vmlinux: Vec<u8>, modules: Vec<(String, Vec<u8>)>) -> Result<Kernel, Error> {
-        let modules = modules.into_iter().map(|(name, bytes)| (name, File::Bytes(bytes))).collect();
-        Kernel::new(vmlinux, modules, Source::Files)
+        let modules = modules.into_iter().map(|(name, bytes)| {
+            let module = Module::new(name, PathBuf::new());
+            module.bytes.get_or_init(|| Arc::new(bytes));
+            module
+        });
+        Kernel::new(vmlinux, modules.collect(), Source::Files)
     }
 
     fn open(path: &Path, source: Source) -> Result<Kernel, Error> {
@@ -120,15 +120,13 @@ impl Kernel {
             return Kernel::new(source::read(path)?, Vec::new(), source);
         }
         let vmlinux = source::read(&path.join(VMLINUX))?;
-        let modules = source::modules_in(path)?.into_iter().map(|(name, path)| (name, File::Path(path)));
+        let modules = source::modules_in(path)?.into_iter().map(|(name, path)| Module::new(name, path));
         Kernel::new(vmlinux, modules.collect(), source)
     }
 
-    fn new(vmlinux: Vec<u8>, modules: Vec<(String, File)>, source: Source) -> Result<Kernel, Error> {
+    fn new(vmlinux: Vec<u8>, mut modules: Vec<Module>, source: Source) -> Result<Kernel, Error> {
         let broken = |source| Error::Btf { name: VMLINUX.to_owned(), source };
         let vmlinux = Arc::new(Btf::from_vec(vmlinux).map_err(broken)?);
-        let mut modules: Vec<_> =
-            modules.into_iter().map(|(name, file)| Module { name, file, btf: OnceLock::new() }).collect();
         modules.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(Kernel { vmlinux, modules, source, traceable: OnceLock::new() })
     }
@@ -178,9 +176,7 @@ impl Kernel {
         // use it, and only a look at its types can tell.
         let anywhere = source::has_string(self.vmlinux.as_bytes(), name);
         let candidates = self.modules.iter().enumerate().filter(|(_, module)| {
-            anywhere
-                || module.btf.get().is_some()
-                || module.bytes().is_some_and(|b| source::has_string(&b, name))
+            anywhere || module.btf.get().is_some() || source::has_string(module.bytes(), name)
         });
         let usable = candidates.filter(|(_, module)| module.open(&self.vmlinux).is_ok());
         usable.map(|(at, _)| module_id(at)).collect()
@@ -226,19 +222,21 @@ fn module_id(at: usize) -> BtfId {
 }
 
 impl Module {
-    fn bytes(&self) -> Option<std::borrow::Cow<'_, [u8]>> {
-        match &self.file {
-            File::Bytes(bytes) => Some(bytes.as_slice().into()),
-            File::Path(path) => source::read(path).ok().map(Into::into),
-        }
+    fn new(name: String, path: PathBuf) -> Module {
+        Module { name, path, bytes: OnceLock::new(), btf: OnceLock::new() }
+    }
+
+    /// The file's bytes; none if it cannot be read, which then is no BTF.
+    fn bytes(&self) -> &Arc<Vec<u8>> {
+        self.bytes.get_or_init(|| Arc::new(source::read(&self.path).unwrap_or_default()))
     }
 
     fn open(&self, base: &Arc<Btf>) -> Result<&Btf, &btf::Error> {
-        let parsed = self.btf.get_or_init(|| {
-            let bytes = self.bytes().unwrap_or_default().into_owned();
-            Btf::parse_split(Arc::new(bytes), Arc::clone(base))
-        });
-        parsed.as_ref()
+        let parse = || {
+            let bytes: btf::Bytes = self.bytes().clone();
+            Btf::parse_split(bytes, Arc::clone(base))
+        };
+        self.btf.get_or_init(parse).as_ref()
     }
 }
 

@@ -166,17 +166,18 @@ impl Parts<'_> {
 
 /// The targets of one attach point, in order; warnings and errors go to `diags`.
 pub fn resolve(point: &AttachPoint, cx: &Resolver<'_>, diags: &mut Vec<Diag>) -> Vec<Target> {
-    let mut targets = match provider::parse(point).and_then(|(provider, parts)| (provider.targets)(&parts, cx)) {
-        Ok(targets) => targets,
-        Err(Missing::Diag(diag)) => {
-            diags.push(*diag);
-            Vec::new()
-        }
-        Err(Missing::Target(diag)) => {
-            diags.extend(soften(*diag, cx.missing));
-            Vec::new()
-        }
-    };
+    let mut targets =
+        match provider::parse(point).and_then(|(provider, parts)| (provider.targets)(&parts, cx)) {
+            Ok(targets) => targets,
+            Err(Missing::Diag(diag)) => {
+                diags.push(*diag);
+                Vec::new()
+            }
+            Err(Missing::Target(diag)) => {
+                diags.extend(soften(*diag, cx.missing));
+                Vec::new()
+            }
+        };
     if let Some(name) = &point.name {
         for target in &mut targets {
             target.name.clone_from(&name.text);

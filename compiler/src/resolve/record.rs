@@ -12,9 +12,12 @@ const PREFIX: &str = "trace_event_raw_";
 /// The struct of an event's record: its own, or its class's. On a live host the class may also be
 /// told by the format file's fields.
 pub(super) fn record_of(fields: &Fields<'_>, category: &str, event: &str) -> Option<Composite> {
-    let own = fields.find_struct(&format!("{PREFIX}{event}"));
-    let class = || fields.find_struct(&format!("{PREFIX}{}", stdlib::tracepoint_class(category, event)?));
-    own.or_else(class).or_else(|| {
+    let own = format!("{PREFIX}{event}");
+    let class = stdlib::tracepoint_class(category, event).map(|class| format!("{PREFIX}{class}"));
+    let names = || std::iter::once(own.as_str()).chain(class.as_deref());
+    // vmlinux first: a look into modules reads all of them.
+    let near = names().find_map(|name| fields.find_struct_near(name));
+    near.or_else(|| names().find_map(|name| fields.find_struct(name))).or_else(|| {
         let format = fields.kernel().event_format(category, event)?;
         by_fields(fields, &format_fields(&format))
     })

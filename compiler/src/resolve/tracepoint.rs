@@ -17,7 +17,7 @@ pub(super) fn tracepoint(parts: &Parts<'_>, cx: &Resolver<'_>) -> Targets {
         }
         return Ok(found.iter().map(|(category, event)| target(parts, cx, category, event)).collect());
     }
-    if cx.fields.kernel().has_event(category, event) == Some(false) && !is_known_syscall(category, event) {
+    if !is_known_syscall(category, event) && cx.fields.kernel().has_event(category, event) == Some(false) {
         return Err(missing(no_event(parts, category, event)));
     }
     Ok(vec![target(parts, cx, category, event)])

@@ -231,6 +231,10 @@ impl Check<'_> {
                 let label = format!("there are {len} elements");
                 return Err(self.fail(Diag::error(&codes::BAD_CONSTANT, message, index.span, label)));
             }
+            if let (Some(text), Ok(at)) = (base.text(), usize::try_from(at)) {
+                let byte = text.get(at).copied().unwrap_or(0).cast_signed();
+                return Ok(Expr::new(ExprKind::Int(i64::from(byte).cast_unsigned()), elem, span));
+            }
             index = int_literal(at, index.span);
         }
         self.convert(&mut index, &Ty::U64);

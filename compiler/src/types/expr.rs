@@ -3,6 +3,7 @@
 use super::check::{Check, Checked};
 use super::promote::{Flex, literal_type, promote};
 use super::tree::{Expr, ExprKind, MapId, Place, Unary};
+use super::vars::plain;
 use super::{Int, Space, Ty, codes};
 use crate::builtins;
 use crate::diag::Diag;
@@ -171,14 +172,15 @@ impl Check<'_> {
 
     fn variable(&mut self, name: &str, span: Span) -> Checked<Expr> {
         let Some(id) = self.lookup(name) else {
-            let message = format!("undefined variable `${name}`");
+            let shown = plain(name);
+            let message = format!("undefined variable `${shown}`");
             let diag = Diag::error(&codes::UNDEFINED_VARIABLE, message, span, "has no value here");
             let visible: Vec<String> = self.scopes.iter().flat_map(|scope| scope.keys().cloned()).collect();
             return Err(match super::nearest(name, visible.iter().map(String::as_str)) {
-                Some(near) => self.fail(diag.help(format!("did you mean `${near}`?"))),
+                Some(near) => self.fail(diag.help(format!("did you mean `${}`?", plain(near)))),
                 None if self.vars.all.iter().any(|var| var.name == name) => self.fail(
                     diag.note("it exists only in the block of its first assignment")
-                        .help(format!("declare it in the outer block: `let ${name};`")),
+                        .help(format!("declare it in the outer block: `let ${shown};`")),
                 ),
                 None => self.fail(diag),
             });
@@ -186,7 +188,7 @@ impl Check<'_> {
         match &self.var(id).slot {
             Some(slot) => Ok(Expr::new(ExprKind::Var(id), slot.ty.clone(), span)),
             None => {
-                let message = format!("variable `${name}` is used before it has a value");
+                let message = format!("variable `${}` is used before it has a value", plain(name));
                 Err(self.fail(Diag::error(&codes::UNDEFINED_VARIABLE, message, span, "has no type yet")))
             }
         }

@@ -100,7 +100,7 @@ pub fn check(
             resolved.iter().zip(&mut vars).map(|(one, vars)| pass.program(script, one, vars)).collect();
         let Pass { maps: new_maps, params: new_params, mut diags, changed, .. } = pass;
         (maps, params) = (new_maps, new_params);
-        if changed && passes < PASSES_MAX {
+        if (changed || !is_compact(&params)) && passes < PASSES_MAX {
             maps.sort_by(|a, b| a.name.cmp(&b.name));
             params.retain(|(_, uses)| *uses > 0);
             for (_, uses) in &mut params {
@@ -113,7 +113,6 @@ pub fn check(
         if diags.iter().any(Diag::is_error) {
             return (None, diags);
         }
-        // What a builtin turned into text was the last to be added: see `Check::text_parameter`.
         let parameters = params.into_iter().filter(|(_, uses)| *uses > 0).map(|(param, _)| param).collect();
         let probes = resolved.into_iter().zip(bodies).zip(vars);
         let probes = probes.map(|((one, body), vars)| finish_probe(one, body, vars)).collect();
@@ -122,6 +121,12 @@ pub fn check(
             diags,
         );
     }
+}
+
+/// Whether the parameters in use come before those that a builtin turned into text, so that their
+/// ids hold without the others.
+fn is_compact(params: &[(tree::Parameter, usize)]) -> bool {
+    params.iter().skip_while(|(_, uses)| *uses > 0).all(|(_, uses)| *uses == 0)
 }
 
 /// Several programs of one probe find the same things wrong.

@@ -357,11 +357,7 @@ impl Check<'_> {
 }
 
 fn is_signed(expr: &Expr) -> bool {
-    // What was widened keeps the sign of what it was.
-    match &expr.kind {
-        ExprKind::Cast(inner) if as_int(&inner.ty).is_some() => is_signed(inner),
-        _ => as_int(&expr.ty).is_some_and(|int| int.signed),
-    }
+    as_int(&expr.ty).is_some_and(|int| int.signed)
 }
 
 fn binary(op: BinOp, left: Expr, right: Expr, ty: Ty, span: Span) -> Expr {

@@ -4,6 +4,7 @@ use super::check::{Check, Checked};
 use super::infer::counter;
 use super::promote::Flex;
 use super::tree::{self, Expr, ExprKind, StmtKind};
+use super::vars::plain;
 use super::{Ty, codes};
 use crate::diag::Diag;
 use crate::syntax::ast::{self, Span};
@@ -124,7 +125,11 @@ impl Check<'_> {
             self.fix(id, fixed, ty.span);
         }
         match value {
-            None if self.var(id).slot.is_none() => Ok(None),
+            None if self.var(id).slot.is_none() => {
+                let message = format!("variable `${}` is never assigned to", plain(&var.text));
+                self.warn(Diag::warning(&codes::UNUSED, message, var.span, ""));
+                Ok(None)
+            }
             None => Ok(None),
             Some(Err(failed)) => Err(failed),
             Some(Ok(mut value)) => {

@@ -27,6 +27,11 @@ pub(super) struct VarState {
     pub(super) declared: Span,
 }
 
+/// The name as the script has it: expansion numbers the variables of macros.
+pub(super) fn plain(name: &str) -> &str {
+    name.split('#').next().unwrap_or(name)
+}
+
 /// Names visible in one block.
 pub(super) type Scope = HashMap<String, VarId>;
 
@@ -52,7 +57,7 @@ impl Check<'_> {
     /// A name that is visible cannot be declared again.
     pub(super) fn check_undeclared(&self, name: &str, span: Span) -> Result<(), Diag> {
         let Some(id) = self.lookup(name) else { return Ok(()) };
-        let message = format!("variable `${name}` is declared twice");
+        let message = format!("variable `${}` is declared twice", plain(name));
         Err(Diag::error(&codes::REDECLARED, message, span, "declared again here")
             .also(self.vars.all[id.0 as usize].declared, "first declared here"))
     }
@@ -104,7 +109,7 @@ impl Check<'_> {
     }
 
     fn variable_mismatch(&self, id: VarId, known: &Slot, ty: &Ty, span: Span) -> Diag {
-        let name = &self.var(id).name;
+        let name = plain(&self.var(id).name);
         let (old, new) = (self.fields().show(&known.ty), self.fields().show(ty));
         Diag::error(
             &codes::VARIABLE_TYPE,
