@@ -115,7 +115,7 @@ pub fn plan(object: &Object, host: &mut Host<'_>, warn: &mut dyn FnMut(&str)) ->
             AttachPoint::Fentry { .. } | AttachPoint::Fexit { .. } | AttachPoint::RawTracepoint { .. } => {
                 trampoline::find(&probe.at, host)?
             }
-            AttachPoint::Tracepoint { category, event } => tracepoint::find(category, event),
+            AttachPoint::Tracepoint { category, event } => tracepoint::find(category, event)?,
             AttachPoint::Profile(period) => Some((&timer::PROFILE, timer::find_all(*period, host.pid)?)),
             AttachPoint::Interval(period) => Some((&timer::INTERVAL, timer::find_one(*period)?)),
         };
@@ -202,7 +202,7 @@ pub fn attach_all(
             }
             Err(Failure { source, hint, .. }) => {
                 let (program, probe) = (probe.program.clone(), probe.name.clone());
-                return Err(Error::Attach { program, probe, source, hint });
+                return Err(Error::Attach { program, probe, error: source, hint });
             }
         }
     }

@@ -73,8 +73,16 @@ pub enum Error {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A kernel symbol that does not exist.
-    #[error("kernel symbol `{0}` does not exist here, or /proc/kallsyms hides it (CAP_SYSLOG is needed)")]
+    #[error("kernel symbol `{0}` does not exist here")]
     KernelSymbol(String),
+    /// A kernel symbol whose address is kept from us.
+    #[error("/proc/kallsyms hides the address of kernel symbol `{0}`: CAP_SYSLOG is needed")]
+    HiddenSymbol(String),
+    /// Tracepoints have numbers only there.
+    #[error(
+        "{0} needs tracefs, which is not mounted at /sys/kernel/tracing, not readable (CAP_DAC_READ_SEARCH), or locked down"
+    )]
+    NoTracefs(String),
     /// An attach point that does not exist; the texts are bpftrace's.
     #[error("{0}")]
     MissingProbe(String),
@@ -87,7 +95,7 @@ pub enum Error {
         max: u64,
     },
     /// A map could not be created.
-    #[error("map `{map}` ({map_type}, {entries} entries): {source}{}", permission_hint(source))]
+    #[error("map `{map}` ({map_type}, {entries} entries): {error}{}", permission_hint(error))]
     Map {
         /// Which.
         map: String,
@@ -96,13 +104,13 @@ pub enum Error {
         /// Its size.
         entries: u32,
         /// Why.
-        source: SysError,
+        error: SysError,
     },
     /// The kernel refused the object's types.
-    #[error("types of the object: {source}{}\n{log}", permission_hint(source))]
+    #[error("types of the object: {error}{}\n{log}", permission_hint(error))]
     TypesRefused {
         /// Why.
-        source: SysError,
+        error: SysError,
         /// The kernel's log.
         log: String,
     },
@@ -110,37 +118,34 @@ pub enum Error {
     #[error("{0}")]
     Verifier(Box<crate::verifier::Refusal>),
     /// The kernel refused a program for another reason.
-    #[error("program `{program}` for {probe}: {source}{}", permission_hint(source))]
+    #[error("program `{program}` for {probe}: {error}{}", permission_hint(error))]
     Load {
         /// Which program.
         program: String,
         /// Its probe.
         probe: String,
         /// Why.
-        source: SysError,
+        error: SysError,
     },
     /// An attach point that the kernel refused.
-    #[error(
-        "Unable to attach probe: {probe} (program `{program}`): {source}{}{hint}",
-        permission_hint(source)
-    )]
+    #[error("Unable to attach probe: {probe} (program `{program}`): {error}{}{hint}", permission_hint(error))]
     Attach {
         /// Which program.
         program: String,
         /// Its probe.
         probe: String,
         /// Why.
-        source: SysError,
+        error: SysError,
         /// What may help, with a leading separator.
         hint: &'static str,
     },
     /// A system call outside of loading and attaching.
-    #[error("{what}: {source}")]
+    #[error("{what}: {error}")]
     System {
         /// What it was for.
         what: String,
         /// Why.
-        source: SysError,
+        error: SysError,
     },
     /// Input or output.
     #[error("{what}")]
@@ -165,8 +170,8 @@ fn permission_hint(source: &SysError) -> &'static str {
 
 impl Error {
     /// The attach point cannot be used.
-    pub fn attach(probe: &Probe, source: SysError) -> Self {
-        Self::Attach { program: probe.program.clone(), probe: probe.name.clone(), source, hint: "" }
+    pub fn attach(probe: &Probe, error: SysError) -> Self {
+        Self::Attach { program: probe.program.clone(), probe: probe.name.clone(), error, hint: "" }
     }
 
     /// What the process ends with.
@@ -178,13 +183,14 @@ impl Error {
             | Self::KernelSymbol(_)
             | Self::MissingProbe(_)
             | Self::TooManyProbes { .. } => status::KERNEL,
+            Self::HiddenSymbol(_) | Self::NoTracefs(_) => status::PERMISSION,
             Self::Verifier(_) => status::VERIFIER,
-            Self::Map { source, .. }
-            | Self::TypesRefused { source, .. }
-            | Self::Load { source, .. }
-            | Self::Attach { source, .. }
-            | Self::System { source, .. }
-                if source.is_permission() =>
+            Self::Map { error, .. }
+            | Self::TypesRefused { error, .. }
+            | Self::Load { error, .. }
+            | Self::Attach { error, .. }
+            | Self::System { error, .. }
+                if error.is_permission() =>
             {
                 status::PERMISSION
             }

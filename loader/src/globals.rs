@@ -47,7 +47,10 @@ fn value(role: &GlobalRole, params: &Params, pids: Pids) -> Result<Vec<u8>, Erro
         GlobalRole::KernelSymbol(name) => {
             let error = |source| Error::Io { what: "/proc/kallsyms".into(), source };
             let found = functions::address(None, name).map_err(error)?;
-            found.ok_or_else(|| Error::KernelSymbol(name.clone()))?
+            match found {
+                Some(0) => return Err(Error::HiddenSymbol(name.clone())),
+                found => found.ok_or_else(|| Error::KernelSymbol(name.clone()))?,
+            }
         }
         // The id of a cgroup is its inode number (`cgroup_id()`, 64-bit kernels).
         GlobalRole::CgroupId(path) => {

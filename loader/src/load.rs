@@ -43,7 +43,7 @@ pub fn load_types(object: &Object) -> Result<OwnedFd, Error> {
         Ok(fd) => return Ok(fd),
         Err(_) => text(&log),
     };
-    Err(Error::TypesRefused { source, log })
+    Err(Error::TypesRefused { error: source, log })
 }
 
 /// What a program attaches to by type id.
@@ -97,7 +97,7 @@ pub fn load_program(
                 let log = text(&log);
                 if log.trim().is_empty() {
                     let (program, probe) = (probe.program.clone(), probe.name.clone());
-                    return Err(Error::Load { program, probe, source: first });
+                    return Err(Error::Load { program, probe, error: first });
                 }
                 let (release, _) = host::kernel();
                 let script = &object.manifest.source;

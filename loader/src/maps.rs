@@ -198,7 +198,7 @@ fn create_map(def: &MapDef, max_entries: u32, btf: BorrowedFd<'_>, cpus: usize) 
         extra: def.extra,
         btf: has_types.then_some((btf, def.types.0.0, def.types.1.0)),
     };
-    KernelMap::create(&spec, cpus).map_err(|source| error(&spec, source))
+    KernelMap::create(&spec, cpus).map_err(|source| failure(&spec, source))
 }
 
 fn create_data(
@@ -217,7 +217,7 @@ fn create_data(
         extra: 0,
         btf: (section.ty != btf::TypeId::VOID).then_some((btf, 0, section.ty.0)),
     };
-    let fail = |source| error(&spec, source);
+    let fail = |source| failure(&spec, source);
     let map = KernelMap::create(&spec, cpus).map_err(fail)?;
     if bytes.iter().any(|&byte| byte != 0) {
         map.update(&[0; 4], bytes).map_err(fail)?;
@@ -228,12 +228,12 @@ fn create_data(
     Ok(map)
 }
 
-fn error(spec: &MapSpec<'_>, source: SysError) -> Error {
+fn failure(spec: &MapSpec<'_>, error: SysError) -> Error {
     Error::Map {
         map: spec.name.to_owned(),
         map_type: type_name(spec.map_type),
         entries: spec.max_entries,
-        source,
+        error,
     }
 }
 

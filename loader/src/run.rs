@@ -18,6 +18,8 @@ use manifest::AttachPoint;
 use std::ffi::CString;
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::time::Duration;
 
 /// Longest time without a look at the ring and the counter of lost events.
@@ -44,13 +46,16 @@ pub struct RunOptions {
 pub fn run(object: Object, mut options: RunOptions, warn: &mut dyn FnMut(&str)) -> Result<u8, Error> {
     let system = |what: &str| {
         let what = what.to_owned();
-        move |source: SysError| Error::System { what, source }
+        move |error: SysError| Error::System { what, error }
     };
     let signals = Signals::block().map_err(system("signals"))?;
     let target = match options.settings.pids.target {
         0 => None,
         pid => Some(pidfd(pid).map_err(system(&format!("process {pid}")))?),
     };
+    if let Some(command) = &options.command {
+        check_command(command)?;
+    }
     let child = options.command.as_deref().map(Child::fork_stopped).transpose();
     let mut child = child.map_err(system("-c"))?;
     options.settings.pids.child = child.as_ref().map_or(0, |child| child.pid);
@@ -77,6 +82,23 @@ pub fn run(object: Object, mut options: RunOptions, warn: &mut dyn FnMut(&str)) 
     let code = run.drain_until_end([child.as_ref().map(AsFd::as_fd), target.as_ref().map(OwnedFd::as_fd)])?;
     drop(attached);
     run.shut_down(code)
+}
+
+/// Refuses a command that cannot be run before anything is loaded for it.
+fn check_command(command: &[CString]) -> Result<(), Error> {
+    let name = command.first().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let exists = |path: &Path| {
+        path.metadata().is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+    };
+    let found = match name.contains('/') {
+        true => exists(Path::new(&name)),
+        false => std::env::split_paths(&path).any(|folder| exists(&folder.join(&name))),
+    };
+    match found {
+        true => Ok(()),
+        false => Err(Error::Usage(format!("-c: `{name}` does not exist or is not executable"))),
+    }
 }
 
 fn map_ring(session: &Session) -> Result<Option<Ring<RingPages>>, SysError> {
@@ -113,6 +135,10 @@ impl Run<'_> {
         let by_hand = attach::Order::ByHand;
         let special = self.session.loaded.iter().filter(|one| one.planned.kind.order == by_hand).count();
         let count = special + attached.iter().map(|one| one.count).sum::<usize>();
+        // Those that were planned turned out not to exist.
+        if count == 0 {
+            return Err(Error::NothingToAttach);
+        }
         self.output.attached(count).map_err(output_error)?;
         if std::env::var_os(NOTIFY).is_some() {
             self.output.flush().map_err(output_error)?;
@@ -131,7 +157,7 @@ impl Run<'_> {
         let wait = |ring, timeout| {
             let what = || "waiting for events".to_owned();
             wait_readable([Some(self.signals.as_fd()), child, target, ring], timeout)
-                .map_err(|source| Error::System { what: what(), source })
+                .map_err(|error| Error::System { what: what(), error })
         };
         loop {
             let [_, _, _, has_records] = wait(ring, POLL)?;
@@ -139,13 +165,17 @@ impl Run<'_> {
             if has_records && !delay.is_zero() {
                 wait(None, delay)?;
             }
+            let mut stop = false;
             while let Some(signal) = self.signals.next() {
                 match signal {
-                    Signal::Stop => return Ok(None),
+                    Signal::Stop => stop = true,
                     Signal::User1 => {
                         self.run_special(|at| matches!(at, AttachPoint::SelfSignal(s) if s == "SIGUSR1"))?;
                     }
                 }
+            }
+            if stop {
+                return Ok(None);
             }
             if let Flow::Exit(code) = self.drain()? {
                 return Ok(Some(code));

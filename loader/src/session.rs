@@ -136,7 +136,7 @@ fn load_one(
                 && !modules.contains_key(module)
             {
                 let what = || format!("kernel's types of module {module}");
-                let fd = bpf::module_btf(module).map_err(|source| Error::System { what: what(), source })?;
+                let fd = bpf::module_btf(module).map_err(|error| Error::System { what: what(), error })?;
                 modules.insert(module.clone(), fd);
             }
             let module = target.module.as_ref().and_then(|module| modules.get(module));

@@ -118,6 +118,10 @@ fn tail(log: &str) -> Vec<String> {
         .map(str::to_owned)
         .collect();
     lines.reverse();
+    // The log repeats the source line before its instructions: what comes before belongs to others.
+    if let Some(start) = lines.iter().rposition(|line| line.starts_with("; ")) {
+        lines.drain(..start);
+    }
     lines
 }
 

@@ -123,7 +123,7 @@ fn attach_named(
     let event = match by_name {
         // Some kernels do not understand the module's prefix, and refuse names that occur twice.
         Err(error) if module.is_some() && is_missing(error) => {
-            let address = functions::address(module, function).ok().flatten();
+            let address = functions::address(module, function).ok().flatten().filter(|&address| address != 0);
             let address = address.and_then(|address| address.checked_add(offset));
             let address = address.ok_or(Failure { source: error, missing: true, hint: "" })?;
             perf::kprobe(pmu, KprobeAt::Address(address), is_return)

@@ -1,6 +1,7 @@
 //! `tracepoint`: events of tracefs. The context is `struct trace_event_raw_*`.
 
 use super::{Kind, Order, Point, attach_event};
+use crate::error::Error;
 use crate::kernel::tracefs;
 use crate::kinds;
 use crate::sys::{SysError, perf};
@@ -15,9 +16,12 @@ pub const KIND: Kind = Kind {
     order: Order::Forward,
 };
 
-/// The event's number, if it exists.
-pub fn find(category: &str, event: &str) -> Option<(&'static Kind, Point)> {
-    Some((&KIND, Point::Tracepoint(tracefs::event_id(category, event)?)))
+/// The event's number, if it exists. Without tracefs nobody knows whether it does.
+pub fn find(category: &str, event: &str) -> Result<Option<(&'static Kind, Point)>, Error> {
+    if tracefs::root().is_none() {
+        return Err(Error::NoTracefs(format!("tracepoint:{category}:{event}")));
+    }
+    Ok(tracefs::event_id(category, event).map(|id| (&KIND, Point::Tracepoint(id))))
 }
 
 /// Attaches a program.

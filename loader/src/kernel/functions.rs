@@ -64,12 +64,12 @@ pub fn matching(module: Option<&str>, pattern: &str) -> io::Result<Vec<Function>
     Ok(found)
 }
 
-/// Address of a symbol. Symbols of modules only if the module is named.
+/// Address of a symbol, 0 if the kernel hides it. Symbols of modules only if the module is named.
 pub fn address(module: Option<&str>, name: &str) -> io::Result<Option<u64>> {
     let module = module.filter(|&module| module != "vmlinux");
     let text = read("/proc/kallsyms".as_ref())?;
     let found = lines(&text, Columns::AddressAnyName).find(|line| line.name == name && line.module == module);
-    Ok(found.map(|line| line.address).filter(|&address| address != 0))
+    Ok(found.map(|line| line.address))
 }
 
 /// Functions that wildcards leave out, as bpftrace does: parts the compiler split off, placeholders, and what

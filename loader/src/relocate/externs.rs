@@ -33,6 +33,7 @@ pub fn resolve_externs(externs: &[Extern], kernel: &mut KernelTypes) -> Result<V
             ExternKind::Function => typed(kernel, &wanted.name, Kind::Func)?,
         };
         match found {
+            Some(KernelSymbol::Address(0)) => return Err(Error::HiddenSymbol(wanted.name.clone())),
             Some(symbol) => symbols.push(symbol),
             None if wanted.weak => symbols.push(KernelSymbol::Missing),
             None => return Err(Error::KernelSymbol(wanted.name.clone())),
