@@ -26,6 +26,7 @@ mod names;
 mod net;
 mod parameters;
 mod pointers;
+mod predicates;
 mod print;
 mod printf;
 mod probe;
@@ -117,6 +118,7 @@ pub static ALL: &[&Builtin] = &[
     &maps::CLEAR,
     &comm::COMM,
     &aggregate::COUNT,
+    &parameters::CPID,
     &cpu::CPU,
     &args::CTX,
     &task::CURTASK,
@@ -127,9 +129,16 @@ pub static ALL: &[&Builtin] = &[
     &func::FUNC,
     &parameters::GETOPT,
     &ids::GID,
+    &parameters::HAS_CPID,
     &maps::HAS_KEY,
     &aggregate::HIST,
+    &predicates::IS_ARRAY,
     &pointers::IS_ERR,
+    &predicates::IS_INTEGER,
+    &predicates::IS_LITERAL,
+    &predicates::IS_PTR,
+    &predicates::IS_STR,
+    &predicates::IS_UNSIGNED_INTEGER,
     &clock::JIFFIES,
     &files::JOIN,
     &symbols::KADDR,
@@ -162,6 +171,7 @@ pub static ALL: &[&Builtin] = &[
     &signal::SIGNAL_THREAD,
     &aggregate::STATS,
     &str::STR,
+    &predicates::STRCAP,
     &strings::STRCONTAINS,
     &names::STRERROR,
     &time::STRFTIME,

@@ -1,13 +1,26 @@
-//! `getopt`: a named parameter of the script, filled in by the loader.
+//! Values that the loader fills in: named parameters (`getopt`), `cpid`, `has_cpid`.
 
 use super::{Builtin, Call};
 use crate::diag::Diag;
-use crate::types::tree::ExprKind;
+use crate::types::tree::{Expr, ExprKind};
 use crate::types::{Check, Ty, codes};
 use manifest::{GlobalRole, Parameter, ParameterValue};
 
 /// `getopt(name [, default [, description]])`; without a default it is a flag.
 pub(super) static GETOPT: Builtin = Builtin::new("getopt", (1, 3), check);
+
+/// Process id of the `-c` command, 0 without one.
+pub(super) static CPID: Builtin = Builtin::new("cpid", (0, 0), |cx, call| {
+    call.becomes = Some(ExprKind::Param(cx.parameter(GlobalRole::ChildPid)));
+    Ok(Ty::U64)
+});
+
+/// Whether there is a `-c` command.
+pub(super) static HAS_CPID: Builtin = Builtin::new("has_cpid", (0, 0), |cx, call| {
+    let pid = Expr::new(ExprKind::Param(cx.parameter(GlobalRole::ChildPid)), Ty::U64, call.span);
+    call.becomes = Some(ExprKind::Cast(Box::new(pid)));
+    Ok(Ty::Bool)
+});
 
 fn check(cx: &mut Check<'_>, call: &mut Call) -> Result<Ty, Diag> {
     let name = literal(call, 0)?;

@@ -93,8 +93,7 @@ impl Check<'_> {
         let map = self.map_id(&access.name.text);
         if self.map_state(map).keyed.is_none() && access.keys.is_empty() && self.map_value(map).is_none() {
             // Known by the first pass that sees an assignment; else nobody ever assigns.
-            let read = self.map_read(map, span);
-            return self.report(read).map(|_| Vec::new());
+            return self.map_type(map, span).map(|_| Vec::new());
         }
         let mut args = vec![Expr::new(ExprKind::MapRef(map), Ty::None, access.name.span)];
         if !access.keys.is_empty() {

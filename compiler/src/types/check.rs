@@ -198,7 +198,7 @@ impl<'a> Check<'a> {
     }
 
     /// The parameter with this role, used once more.
-    pub(super) fn parameter(&mut self, role: GlobalRole) -> ParamId {
+    pub fn parameter(&mut self, role: GlobalRole) -> ParamId {
         let known = self.params.iter().position(|(known, _)| known.0 == role);
         let at = known.unwrap_or_else(|| {
             self.params.push((Parameter(role), 0));

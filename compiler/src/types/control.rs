@@ -307,8 +307,7 @@ impl Check<'_> {
             let message = format!("map `@{}` has no keys to go over", name.text);
             return Err(self.fail(Diag::error(&codes::SCALAR_OR_KEYED, message, name.span, "a scalar map")));
         }
-        let value = self.map_read(map, name.span);
-        let value = self.report(value)?;
+        let value = self.map_type(map, name.span)?;
         let Some(key) = self.map_state(map).key.as_ref().map(|slot| slot.ty.clone()) else {
             let message = format!("the keys of map `@{}` are not known", name.text);
             return Err(self.fail(Diag::error(&codes::UNDEFINED_MAP, message, name.span, "")));

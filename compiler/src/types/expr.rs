@@ -187,6 +187,7 @@ impl Check<'_> {
         };
         match &self.var(id).slot {
             Some(slot) => Ok(Expr::new(ExprKind::Var(id), slot.ty.clone(), span)),
+            None if self.var(id).poisoned => Err(super::check::Reported),
             None => {
                 let message = format!("variable `${}` is used before it has a value", plain(name));
                 Err(self.fail(Diag::error(&codes::UNDEFINED_VARIABLE, message, span, "has no type yet")))
@@ -218,8 +219,7 @@ impl Check<'_> {
     fn map_value_of(&mut self, access: &ast::MapAccess, span: Span) -> Checked<Expr> {
         let map = self.map_id(&access.name.text);
         let key = self.map_access(map, access);
-        let ty = self.map_read(map, span);
-        let ty = self.report(ty)?;
+        let ty = self.map_type(map, span)?;
         Ok(Expr::new(ExprKind::Map { map, key: key?.map(Box::new) }, ty, span))
     }
 
@@ -256,9 +256,7 @@ impl Check<'_> {
                 let key = self.map_access(map, access);
                 let known = self.map_value(map).cloned();
                 let stepped = match &known {
-                    Some(Ty::Agg(_)) | None if known.is_some() => {
-                        let read = self.map_read(map, place.span);
-                        let _ = self.report(read)?;
+                    Some(Ty::Agg(_)) => {
                         let message = "an aggregation cannot be stepped";
                         return Err(self.fail(Diag::error(&codes::BAD_OPERAND, message, place.span, "")));
                     }

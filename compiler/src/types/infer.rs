@@ -233,9 +233,7 @@ impl<'a> Pass<'a> {
                 map.declared = Some(decl.clone());
                 continue;
             }
-            let name = decl.name.text.clone();
-            let declared = Some(decl.clone());
-            self.maps.push(MapState { name, keyed: None, key: None, value: None, declared });
+            self.maps.push(MapState::new(decl.name.text.clone(), Some(decl.clone())));
             self.changed = true;
         }
     }

@@ -1,6 +1,6 @@
 //! What is known of maps so far.
 
-use super::check::Check;
+use super::check::{Check, Checked, Reported};
 use super::promote::{Flex, promote, untyped};
 use super::tree::{Expr, MapId};
 use super::{Agg, Ty, codes};
@@ -26,6 +26,15 @@ pub(super) struct MapState {
     pub(super) key: Option<Slot>,
     pub(super) value: Option<Slot>,
     pub(super) declared: Option<ast::MapDecl>,
+    /// An assignment was wrong; uses are not reported as well.
+    pub(super) poisoned: bool,
+}
+
+impl MapState {
+    /// A map nothing is known of.
+    pub(super) fn new(name: String, declared: Option<ast::MapDecl>) -> MapState {
+        MapState { name, keyed: None, key: None, value: None, declared, poisoned: false }
+    }
 }
 
 impl Check<'_> {
@@ -33,8 +42,7 @@ impl Check<'_> {
     pub(super) fn map_id(&mut self, name: &str) -> MapId {
         let at = self.maps.iter().position(|map| map.name == name).unwrap_or_else(|| {
             self.changed = true;
-            let name = name.to_owned();
-            self.maps.push(MapState { name, keyed: None, key: None, value: None, declared: None });
+            self.maps.push(MapState::new(name.to_owned(), None));
             self.maps.len() - 1
         });
         MapId(u32::try_from(at).expect("a script has fewer maps than bytes"))
@@ -167,8 +175,23 @@ impl Check<'_> {
         diag.also(known.first, format!("first used as `{old}` here")).help("use a second map")
     }
 
+    /// Notes that the map may have no type because an assignment was wrong.
+    pub(super) fn poison_map(&mut self, map: MapId) {
+        self.state(map).poisoned = true;
+    }
+
+    /// The type of a value read from the map, or a report why there is none.
+    pub(super) fn map_type(&mut self, map: MapId, span: Span) -> Checked<Ty> {
+        let state = self.map_state(map);
+        if state.value.is_none() && state.poisoned {
+            return Err(Reported);
+        }
+        let read = self.map_read(map, span);
+        self.report(read)
+    }
+
     /// The type of a value read from the map: aggregations give integers.
-    pub(super) fn map_read(&self, map: MapId, span: Span) -> Result<Ty, Diag> {
+    fn map_read(&self, map: MapId, span: Span) -> Result<Ty, Diag> {
         let state = self.map_state(map);
         let name = &state.name;
         let Some(slot) = &state.value else {

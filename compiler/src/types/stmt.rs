@@ -131,7 +131,10 @@ impl Check<'_> {
                 Ok(None)
             }
             None => Ok(None),
-            Some(Err(failed)) => Err(failed),
+            Some(Err(failed)) => {
+                self.poison(id);
+                Err(failed)
+            }
             Some(Ok(mut value)) => {
                 self.check_value(&value)?;
                 let assigned = self.assign(id, &mut value);
@@ -205,7 +208,7 @@ impl Check<'_> {
                     // Declared even if the value is wrong, so that its uses are not reported as well.
                     None => self.declare(&name.text, node, name.span),
                 };
-                let mut value = value?;
+                let mut value = value.inspect_err(|_| self.poison(id))?;
                 self.check_value(&value)?;
                 let assigned = self.assign(id, &mut value);
                 self.report(assigned)?;
@@ -249,7 +252,8 @@ impl Check<'_> {
             None => self.raw(value),
             Some(_) => self.value_for(place, op, value, span),
         };
-        let (key, value) = (key?, value?);
+        let value = value.inspect_err(|_| self.poison_map(map));
+        let (key, value) = (key.inspect_err(|_| self.poison_map(map))?, value?);
         if let (Ty::Agg(agg), ExprKind::Call { .. }) = (&value.ty, &value.kind) {
             let agg = *agg;
             let assigned = self.map_assign(map, &value.ty, Flex::No, value.span);

@@ -341,6 +341,22 @@ fn calls_wrong() {
 }
 
 #[test]
+fn one_mistake_is_reported_once() {
+    check_body_err("$a = nosuch(1); $b = $a + 1; print($b);", &["E0150 unknown name `nosuch`"]);
+    check_body_err("@a = nosuch(1); print(@a); $b = @a + 1;", &["E0150 unknown name `nosuch`"]);
+    check_body_err("let $a = nosuch; print($a);", &["E0150 unknown name `nosuch`"]);
+}
+
+#[test]
+fn answers_at_compile_time() {
+    check_body(
+        "if comptime (is_str(comm)) { print(1); } else { print(nosuch); }",
+        &["block {", "print(1:int8)", "}"],
+    );
+    check_body("print(strcap(comm)); print(cpid);", &["print(16:int64)", "print(parameter(0):uint64)"]);
+}
+
+#[test]
 fn the_scripts_own_types() {
     check(
         "struct pair { int a; char name[3]; }; begin { $p = (struct pair *)16; print($p.name); }",

@@ -25,6 +25,8 @@ pub(super) struct VarState {
     /// Declared with a type, which no assignment changes.
     pub(super) fixed: bool,
     pub(super) declared: Span,
+    /// Its last assignment was wrong; uses are not reported as well.
+    pub(super) poisoned: bool,
 }
 
 /// The name as the script has it: expansion numbers the variables of macros.
@@ -45,7 +47,13 @@ impl Check<'_> {
     pub(super) fn declare(&mut self, name: &str, node: usize, span: Span) -> VarId {
         let vars = &mut self.vars;
         let id = *vars.by_node.entry(node).or_insert_with(|| {
-            vars.all.push(VarState { name: name.to_owned(), slot: None, fixed: false, declared: span });
+            vars.all.push(VarState {
+                name: name.to_owned(),
+                slot: None,
+                fixed: false,
+                declared: span,
+                poisoned: false,
+            });
             VarId(u32::try_from(vars.all.len() - 1).expect("a script has fewer variables than bytes"))
         });
         if let Some(scope) = self.scopes.last_mut() {
@@ -60,6 +68,11 @@ impl Check<'_> {
         let message = format!("variable `${}` is declared twice", plain(name));
         Err(Diag::error(&codes::REDECLARED, message, span, "declared again here")
             .also(self.vars.all[id.0 as usize].declared, "first declared here"))
+    }
+
+    /// Notes that the variable got no type because its value was wrong.
+    pub(super) fn poison(&mut self, id: VarId) {
+        self.vars.all[id.0 as usize].poisoned = true;
     }
 
     pub(super) fn var(&self, id: VarId) -> &VarState {
