@@ -72,7 +72,9 @@ impl Lower<'_> {
 
     /// An enumerator's value on the running kernel.
     pub(crate) fn enumerator(&mut self, of: EnumRef, name: &str, value: u64) -> ir::Value {
-        if of.btf == BtfId::SCRIPT {
+        // CO-RE looks enums up by name; the values of anonymous ones are as good as an interface.
+        let named = self.input.fields.btf(of.btf).ty(of.id).is_ok_and(|ty| !ty.name().is_empty());
+        if of.btf == BtfId::SCRIPT || !named {
             return self.iconst(value);
         }
         self.core(Subject::Enumerator { of, name: name.to_owned(), value }, RelocKind::EnumvalValue)
