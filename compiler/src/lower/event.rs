@@ -88,7 +88,8 @@ impl Lower<'_> {
         );
     }
 
-    fn count_lost(&mut self) {
+    /// Counts an event that the ring buffer had no room for.
+    pub(crate) fn count_lost(&mut self) {
         let lost = self.object.lost_events();
         let lost = self.data_address(lost);
         let one = self.iconst(1);

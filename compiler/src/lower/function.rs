@@ -235,24 +235,25 @@ impl<'a> Lower<'a> {
         let entry = l.enter();
         let params = l.b.block_params(entry).to_vec();
         let result = match shared {
-            Shared::HistBucket => l.write_hist_bucket(params[0], params[1]),
+            Shared::HistBucket(bits) => l.write_hist_bucket(params[0], bits),
             Shared::RuntimeError => l.write_runtime_error(params[0], params[1]),
             Shared::StringsEqual => l.write_strings_equal(params[0], params[1], params[2]),
             Shared::StringLength => l.write_string_length(params[0], params[1]),
         };
         l.b.ins().return_(&[result]);
         l.finish(0);
-        self.object.set_function(index, shared.name(), ".text", shared.linkage(), clif);
+        self.object.set_function(index, &shared.name(), ".text", shared.linkage(), clif);
     }
 }
 
 impl Shared {
-    fn name(self) -> &'static str {
+    fn name(self) -> String {
         match self {
-            Shared::HistBucket => "sonde_hist_bucket",
-            Shared::RuntimeError => "sonde_runtime_error",
-            Shared::StringsEqual => "sonde_strings_equal",
-            Shared::StringLength => "sonde_string_length",
+            Shared::HistBucket(0) => "sonde_hist_bucket".into(),
+            Shared::HistBucket(bits) => format!("sonde_hist_bucket_{bits}"),
+            Shared::RuntimeError => "sonde_runtime_error".into(),
+            Shared::StringsEqual => "sonde_strings_equal".into(),
+            Shared::StringLength => "sonde_string_length".into(),
         }
     }
 
@@ -260,7 +261,7 @@ impl Shared {
     /// their callers.
     fn linkage(self) -> Linkage {
         match self {
-            Shared::HistBucket | Shared::RuntimeError => Linkage::Global,
+            Shared::HistBucket(_) | Shared::RuntimeError => Linkage::Global,
             Shared::StringsEqual | Shared::StringLength => Linkage::Static,
         }
     }

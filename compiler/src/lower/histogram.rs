@@ -10,10 +10,7 @@ impl Lower<'_> {
     pub(crate) fn lower_bucket(&mut self, agg: Agg, value: ir::Value) -> ir::Value {
         match agg {
             Agg::Lhist { min, max, step } => self.linear_bucket(value, min, max, step),
-            Agg::Hist { bits } => {
-                let bits = self.iconst(bits.into());
-                self.call_shared(Shared::HistBucket, &[value, bits])
-            }
+            Agg::Hist { bits } => self.call_shared(Shared::HistBucket(bits), &[value]),
             _ => unreachable!("only histograms have buckets"),
         }
     }
@@ -51,13 +48,14 @@ impl Lower<'_> {
         self.b.use_var(result)
     }
 
-    /// Body of [`Shared::HistBucket`]: `(value, bits)`.
+    /// Body of [`Shared::HistBucket`].
     ///
     /// Bucket 0 for negative values, `1 + v` below `2^bits`, then `2^bits` buckets for each power
     /// of two: `1 + ((log2 - bits + 1) << bits) + the bits behind the leading one`.
-    pub(crate) fn write_hist_bucket(&mut self, value: ir::Value, bits: ir::Value) -> ir::Value {
+    pub(crate) fn write_hist_bucket(&mut self, value: ir::Value, bits: u8) -> ir::Value {
         let result = self.result();
         let negative = self.b.ins().icmp_imm_s(IntCC::SignedLessThan, value, 0);
+        let small = 1i64 << bits;
         self.if_nonzero(
             negative,
             |l| {
@@ -65,15 +63,16 @@ impl Lower<'_> {
                 l.b.def_var(result, zero);
             },
             |l| {
-                let high = l.b.ins().ushr(value, bits);
+                let is_large = l.b.ins().icmp_imm_s(IntCC::UnsignedGreaterThanOrEqual, value, small);
                 l.if_nonzero(
-                    high,
+                    is_large,
                     |l| {
+                        let high = l.shift_right(value, bits);
                         // The highest set bit of `value >> bits` is `log2(value) - bits`.
-                        let shift = l.log2(high);
-                        let tail = l.b.ins().ushr(value, shift);
-                        // `tail` still has the leading one, worth `1 << bits`.
-                        let base = l.b.ins().ishl(shift, bits);
+                        let (shift, one) = l.log2(high);
+                        // What is left of the value: the leading one, worth `1 << bits`, and the bits behind it.
+                        let tail = if bits == 0 { one } else { l.b.ins().ushr(value, shift) };
+                        let base = if bits == 0 { shift } else { l.b.ins().ishl_imm_s(shift, i64::from(bits)) };
                         let bucket = l.b.ins().iadd(base, tail);
                         let bucket = l.add_const(bucket, 1);
                         l.b.def_var(result, bucket);
@@ -88,21 +87,30 @@ impl Lower<'_> {
         self.b.use_var(result)
     }
 
-    /// Position of the highest set bit, by halving. BPF has no instruction that makes a number of a
-    /// comparison, so a branch is the short way; the subprogram is global, which keeps its paths from
-    /// multiplying those of its callers.
-    fn log2(&mut self, value: ir::Value) -> ir::Value {
+    fn shift_right(&mut self, value: ir::Value, bits: u8) -> ir::Value {
+        if bits == 0 { value } else { self.b.ins().ushr_imm_s(value, i64::from(bits)) }
+    }
+
+    /// Position of the highest set bit, by halving, and a constant 1. BPF has no instruction that
+    /// makes a number of a comparison, so a branch is the short way; the subprogram is global, which
+    /// keeps its paths from multiplying those of its callers.
+    fn log2(&mut self, value: ir::Value) -> (ir::Value, ir::Value) {
         let (rest, log) = (self.result(), self.result());
-        let zero = self.iconst(0);
+        let (zero, one) = (self.iconst(0), self.iconst(1));
         self.b.def_var(rest, value);
         self.b.def_var(log, zero);
         for step in [32u32, 16, 8, 4, 2, 1] {
             let number = self.b.use_var(rest);
-            let high = self.b.ins().ushr_imm_s(number, i64::from(step));
+            // The largest immediate has 31 bits.
+            let high = match step {
+                32 => self.b.ins().ushr_imm_s(number, 32),
+                _ => self.b.ins().icmp_imm_s(IntCC::UnsignedGreaterThanOrEqual, number, 1 << step),
+            };
             self.if_nonzero(
                 high,
                 |l| {
-                    l.b.def_var(rest, high);
+                    let upper = l.b.ins().ushr_imm_s(number, i64::from(step));
+                    l.b.def_var(rest, upper);
                     let so_far = l.b.use_var(log);
                     let more = l.add_const(so_far, step.into());
                     l.b.def_var(log, more);
@@ -110,6 +118,6 @@ impl Lower<'_> {
                 |_| {},
             );
         }
-        self.b.use_var(log)
+        (self.b.use_var(log), one)
     }
 }

@@ -28,8 +28,8 @@ pub(crate) mod map_type {
 /// Subprograms that programs share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Shared {
-    /// `(value, bits)`: bucket of a log2 histogram.
-    HistBucket,
+    /// `(value)`: bucket of a log2 histogram of so many bits.
+    HistBucket(u8),
     /// `(event, return code)`: sends a runtime error.
     RuntimeError,
     /// `(a, b, bytes)`: whether two strings are equal.

@@ -3,7 +3,7 @@
 use cranelift_codegen::ir;
 use manifest::{Event, RuntimeError};
 
-use super::{Lower, Shared};
+use super::{Lower, Shared, helper};
 use crate::syntax::ast::Span;
 
 /// Record: number of the event, return code.
@@ -26,7 +26,16 @@ impl Lower<'_> {
 
     /// Body of [`Shared::RuntimeError`]: `(event, return code)`.
     pub(crate) fn write_runtime_error(&mut self, number: ir::Value, retcode: ir::Value) -> ir::Value {
-        self.send(RECORD_BYTES, number, |l, record| l.store(record.plus(RETCODE_OFFSET), 8, retcode));
+        // Rare and small: copying the record takes less code than reserving it.
+        let record = self.temp(RECORD_BYTES);
+        self.store(record, 8, number);
+        self.store(record.plus(RETCODE_OFFSET), 8, retcode);
+        let pages = self.input.settings.run.perf_rb_pages;
+        let ring_buffer = self.object.ring_buffer(pages);
+        let (ring_buffer, record) = (self.map_address(ring_buffer), self.addr(record));
+        let (size, no_flags) = (self.iconst(RECORD_BYTES.into()), self.iconst(0));
+        let failed = self.call_helper(helper::RINGBUF_OUTPUT, &[ring_buffer, record, size, no_flags]);
+        self.if_nonzero(failed, Self::count_lost, |_| {});
         self.iconst(0)
     }
 }
