@@ -6,7 +6,7 @@
 
 use super::pattern::matches;
 use super::{BtfId, Kernel};
-use btf::{Kind, NameIndex};
+use btf::{Kind, NameIndex, Type};
 
 /// Category of the system calls.
 pub const SYSCALLS: &str = "syscalls";
@@ -58,7 +58,26 @@ impl Kernel {
         let function = |prefix: &&str| {
             self.btf(BtfId::VMLINUX).find(&format!("{prefix}{name}"), Kind::Func).next().is_some()
         };
-        SYSCALL_PREFIXES.iter().any(|prefix| function(&prefix))
+        SYSCALL_PREFIXES.iter().any(|prefix| function(prefix))
+    }
+
+    /// Names of a raw tracepoint's arguments, if it has `len` parameters with the tracer's own.
+    /// Prototypes behind pointers have none, but the functions made from the same macro
+    /// (`include/trace/bpf_probe.h`, `include/linux/tracepoint.h`) do.
+    pub fn raw_event_names(&self, file: BtfId, event: &str, len: usize) -> Vec<String> {
+        let types = self.btf(file);
+        let class = stdlib::tracepoints().find(|t| t.event == event).map_or(event, |t| t.class);
+        let twins =
+            [format!("__probestub_{event}"), format!("__bpf_trace_{event}"), format!("__bpf_trace_{class}")];
+        let signature = twins.iter().find_map(|twin| {
+            let func = types.find(twin, Kind::Func).next()?;
+            let Ok(Type::Func { proto, .. }) = types.ty(func) else { return None };
+            match types.ty(proto) {
+                Ok(Type::FuncProto(twin)) if twin.len() == len => Some(twin),
+                _ => None,
+            }
+        });
+        signature.into_iter().flat_map(|twin| twin.params().skip(1)).map(|p| p.name.to_owned()).collect()
     }
 
     /// Indexes vmlinux's names once if there are many to test. Modules are asked only for what the

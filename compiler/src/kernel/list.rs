@@ -127,14 +127,13 @@ fn list_fentry(kernel: &Kernel, wanted: &Wanted<'_>, out: &mut Vec<Entry>) {
 fn parameters(types: &Btf, func: TypeId, ret: bool) -> Vec<String> {
     let Ok(Type::Func { proto, .. }) = types.ty(func) else { return Vec::new() };
     match types.ty(proto) {
-        Ok(Type::FuncProto(signature)) => declarations(types, signature, 0, ret),
+        Ok(Type::FuncProto(signature)) => declarations(types, signature, ret),
         _ => Vec::new(),
     }
 }
 
-fn declarations(types: &Btf, signature: FuncProto<'_>, skip: usize, ret: bool) -> Vec<String> {
-    let mut lines: Vec<_> =
-        signature.params().skip(skip).map(|param| types.decl(param.ty, param.name)).collect();
+fn declarations(types: &Btf, signature: FuncProto<'_>, ret: bool) -> Vec<String> {
+    let mut lines: Vec<_> = signature.params().map(|param| types.decl(param.ty, param.name)).collect();
     if ret && signature.ret() != TypeId::VOID {
         lines.push(types.decl(signature.ret(), "retval"));
     }
@@ -188,20 +187,23 @@ fn list_raw(kernel: &Kernel, wanted: &Wanted<'_>, out: &mut Vec<Entry>) {
                 continue;
             };
             let line = format!("{}:{}:{event}", wanted.provider, kernel.name(file));
-            let details = if wanted.verbose { raw_parameters(types, ty) } else { Vec::new() };
+            let details = if wanted.verbose { raw_parameters(kernel, file, event, ty) } else { Vec::new() };
             out.push(Entry { line, details });
         }
     }
 }
 
 /// Parameters behind the tracer's own pointer.
-fn raw_parameters(types: &Btf, typedef: TypeId) -> Vec<String> {
+fn raw_parameters(kernel: &Kernel, file: BtfId, event: &str, typedef: TypeId) -> Vec<String> {
+    let types = kernel.btf(file);
     let pointer = types.resolve(typedef).and_then(|id| types.ty(id));
     let Ok(Type::Ptr(proto)) = pointer else { return Vec::new() };
-    match types.ty(proto) {
-        Ok(Type::FuncProto(signature)) => declarations(types, signature, 1, false),
-        _ => Vec::new(),
-    }
+    let Ok(Type::FuncProto(signature)) = types.ty(proto) else { return Vec::new() };
+    let names = kernel.raw_event_names(file, event, signature.len());
+    let params = signature.params().skip(1).enumerate();
+    params
+        .map(|(index, param)| types.decl(param.ty, names.get(index).map_or(param.name, String::as_str)))
+        .collect()
 }
 
 fn list_tracepoint(kernel: &Kernel, wanted: &Wanted<'_>, out: &mut Vec<Entry>) {

@@ -64,7 +64,7 @@ fn target(parts: &Parts<'_>, fields: &Fields<'_>, btf: BtfId, name: &str, proto:
     let Ok(Type::FuncProto(signature)) = fields.btf(btf).ty(proto) else { return None };
     // The first parameter is the tracer's own pointer, which BPF programs do not see.
     let (mut args, words) = arguments(fields, btf, signature, 1);
-    for (arg, name) in args.iter_mut().zip(names(fields, btf, name, signature.len())) {
+    for (arg, name) in args.iter_mut().zip(fields.kernel().raw_event_names(btf, name, signature.len())) {
         arg.name = name;
     }
     let module = fields.file_name(btf).to_owned();
@@ -73,22 +73,4 @@ fn target(parts: &Parts<'_>, fields: &Fields<'_>, btf: BtfId, name: &str, proto:
     let mut target = Target::new(Kind::RawTracepoint(func), full_name);
     target.args = args;
     Some(target)
-}
-
-/// Names of the arguments: prototypes behind pointers have none, but the functions made from the
-/// same macro (`include/trace/bpf_probe.h`, `include/linux/tracepoint.h`) do.
-fn names(fields: &Fields<'_>, btf: BtfId, event: &str, len: usize) -> Vec<String> {
-    let types = fields.btf(btf);
-    let class = stdlib::tracepoints().find(|t| t.event == event).map_or(event, |t| t.class);
-    let twins =
-        [format!("__probestub_{event}"), format!("__bpf_trace_{event}"), format!("__bpf_trace_{class}")];
-    let signature = twins.iter().find_map(|twin| {
-        let func = types.find(twin, btf::Kind::Func).next()?;
-        let Ok(Type::Func { proto, .. }) = types.ty(func) else { return None };
-        match types.ty(proto) {
-            Ok(Type::FuncProto(twin)) if twin.len() == len => Some(twin),
-            _ => None,
-        }
-    });
-    signature.into_iter().flat_map(|twin| twin.params().skip(1)).map(|param| param.name.to_owned()).collect()
 }

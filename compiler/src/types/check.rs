@@ -94,7 +94,11 @@ impl<'a> Check<'a> {
 
     /// The builtin cannot be used in this kind of probe.
     pub fn not_here(&self, call: &Call, places: &str) -> Diag {
-        let message = format!("`{}` has no meaning in a {} probe", call.name, self.provider());
+        let name = match call.args.first().and_then(Expr::literal) {
+            Some(index) if call.name == crate::builtins::ARG.name => format!("arg{index}"),
+            _ => call.name.to_owned(),
+        };
+        let message = format!("`{name}` has no meaning in a {} probe", self.provider());
         Diag::error(&codes::NOT_HERE, message, call.span, "").note(format!("it exists in {places} probes"))
     }
 

@@ -85,18 +85,8 @@ impl Check<'_> {
             }
             ast::ExprKind::Index { base, index } => self.index(base, index, span),
             ast::ExprKind::Cast { ty, expr } => self.cast(ty, expr, span),
-            ast::ExprKind::Tuple(fields) => {
-                let fields = self.fields_of(fields.iter())?;
-                let ty = Ty::Tuple(fields.iter().map(|field| field.ty.clone()).collect());
-                Ok(Expr::new(ExprKind::Tuple(fields), ty, span))
-            }
-            ast::ExprKind::Record(fields) => {
-                let names = fields.iter().map(|(name, _)| name.text.clone());
-                let values = self.fields_of(fields.iter().map(|(_, value)| value))?;
-                let ty =
-                    Ty::Record(names.zip(&values).map(|(name, value)| (name, value.ty.clone())).collect());
-                Ok(Expr::new(ExprKind::Record(values), ty, span))
-            }
+            ast::ExprKind::Tuple(fields) => self.tuple(fields, span),
+            ast::ExprKind::Record(fields) => self.record(fields, span),
             ast::ExprKind::If { cond, then, otherwise } => {
                 self.if_expr(span, cond, then, otherwise.as_deref())
             }
@@ -104,16 +94,31 @@ impl Check<'_> {
             ast::ExprKind::Sizeof(operand) => self.sizeof(operand, span),
             ast::ExprKind::Offsetof { base, path } => self.offsetof(base, path, span),
             ast::ExprKind::Typeinfo(_) => Err(self.fail(Diag::unsupported("`typeinfo` is", span))),
-            ast::ExprKind::Comptime(inner) => {
-                let value = self.value(inner)?;
-                if value.literal().is_some() || value.text().is_some() {
-                    return Ok(value);
-                }
-                let message = "the expression is not known at compile time";
-                Err(self.fail(Diag::error(&codes::NOT_LITERAL, message, inner.span, "")))
-            }
+            ast::ExprKind::Comptime(inner) => self.comptime_value(inner),
             ast::ExprKind::Error => Err(super::check::Reported),
         }
+    }
+
+    fn tuple(&mut self, fields: &[ast::Expr], span: Span) -> Checked<Expr> {
+        let fields = self.fields_of(fields.iter())?;
+        let ty = Ty::Tuple(fields.iter().map(|field| field.ty.clone()).collect());
+        Ok(Expr::new(ExprKind::Tuple(fields), ty, span))
+    }
+
+    fn record(&mut self, fields: &[(ast::Name, ast::Expr)], span: Span) -> Checked<Expr> {
+        let names = fields.iter().map(|(name, _)| name.text.clone());
+        let values = self.fields_of(fields.iter().map(|(_, value)| value))?;
+        let ty = Ty::Record(names.zip(&values).map(|(name, value)| (name, value.ty.clone())).collect());
+        Ok(Expr::new(ExprKind::Record(values), ty, span))
+    }
+
+    fn comptime_value(&mut self, expr: &ast::Expr) -> Checked<Expr> {
+        let value = self.value(expr)?;
+        if value.literal().is_some() || value.text().is_some() {
+            return Ok(value);
+        }
+        let message = "the expression is not known at compile time";
+        Err(self.fail(Diag::error(&codes::NOT_LITERAL, message, expr.span, "")))
     }
 
     /// Fields of a tuple or record: every one is checked, and values the verifier follows lose that.
@@ -206,9 +211,7 @@ impl Check<'_> {
             [key] => self.value(key)?,
             keys => {
                 let whole = keys.first().zip(keys.last()).map_or(span, |(a, b)| a.span.to(b.span));
-                let fields = self.fields_of(keys.iter())?;
-                let ty = Ty::Tuple(fields.iter().map(|field| field.ty.clone()).collect());
-                Expr::new(ExprKind::Tuple(fields), ty, whole)
+                self.tuple(keys, whole)?
             }
         };
         let used = self.map_key(map, &mut key, span);
