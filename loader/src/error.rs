@@ -161,7 +161,7 @@ pub enum Error {
 fn permission_hint(source: &SysError) -> &'static str {
     match source.errno {
         libc::EPERM | libc::EACCES => {
-            "; run as root, or with CAP_BPF and CAP_PERFMON (`sonde doctor` shows what this host allows)"
+            "; this needs root, or CAP_BPF and CAP_PERFMON, and a kernel that is not locked down (see `sonde doctor`)"
         }
         libc::EMFILE => "; raise the limit on open files (ulimit -n)",
         _ => "",

@@ -170,10 +170,38 @@ impl AsFd for Child {
 impl Drop for Child {
     fn drop(&mut self) {
         let pid = self.pid.cast_signed();
-        // SAFETY: takes no pointers but a null one; the pid is ours until waited for.
-        unsafe {
-            libc::kill(pid, libc::SIGTERM);
-            libc::waitpid(pid, std::ptr::null_mut(), if self.gate.is_some() { 0 } else { libc::WNOHANG });
-        }
+        let flags = match self.gate.take() {
+            // It still waits, with signals blocked: the end of the pipe ends it.
+            Some(gate) => {
+                drop(gate);
+                0
+            }
+            None => {
+                // SAFETY: takes no pointers; the pid is ours until waited for.
+                unsafe { libc::kill(pid, libc::SIGTERM) };
+                libc::WNOHANG
+            }
+        };
+        // SAFETY: the status is not wanted, so the pointer may be null.
+        unsafe { libc::waitpid(pid, std::ptr::null_mut(), flags) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_that_is_not_let_go_does_not_hang_its_parent() {
+        let child = Child::fork_stopped(&[c"true".into()]).expect("fork");
+        let [ended] = wait_readable([Some(child.as_fd())], Duration::ZERO).expect("poll");
+        assert!(!ended);
+        drop(child);
+    }
+
+    #[test]
+    fn a_child_says_why_it_cannot_run() {
+        let mut child = Child::fork_stopped(&[c"/nonexistent".into()]).expect("fork");
+        assert_eq!(child.release(), Err(SysError { call: "execvp", errno: libc::ENOENT }));
     }
 }
