@@ -341,7 +341,9 @@ impl Check<'_> {
                     "below the smallest `int64`",
                 )));
             }
-            let folded = if folded < 0 && wide == Ty::U64 { folded & i128::from(u64::MAX) } else { folded };
+            // The complement of a literal is a number without sign.
+            let complement = op == ast::UnaryOp::BitNot && folded < 0 || wide == Ty::U64;
+            let folded = if complement { folded & i128::from(u64::MAX) } else { folded };
             return Ok(int_literal(folded, span));
         }
         self.convert(&mut operand, &wide);

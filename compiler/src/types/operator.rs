@@ -2,7 +2,7 @@
 
 use super::check::{Check, Checked};
 use super::expr::int_literal;
-use super::promote::Flex;
+use super::promote::{Flex, literal_type};
 use super::tree::{Binary, Expr, ExprKind};
 use super::{Int, Space, Ty, codes};
 use crate::diag::Diag;
@@ -151,9 +151,8 @@ impl Check<'_> {
             self.convert(&mut right, &ty);
             return Ok(binary(op, left, right, Ty::Bool, span));
         }
-        if let (Ty::Bool, Ty::Bool, BinOp::BitAnd | BinOp::BitOr | BinOp::BitXor) = (&left.ty, &right.ty, op)
-        {
-            return Ok(binary(op, left, right, Ty::Bool, span));
+        if (&left.ty, &right.ty) == (&Ty::Bool, &Ty::Bool) {
+            return Ok(bools(op, left, right, span));
         }
         if matches!(op, BinOp::Div | BinOp::Rem) {
             self.check_division(op, op_span, &left, &right)?;
@@ -241,14 +240,20 @@ impl Check<'_> {
             let message = format!("the result of `{}` does not fit in 64 bits", op.symbol());
             return Err(self.fail(Diag::error(&codes::BAD_CONSTANT, message, span, "overflows")));
         };
-        if let (Ty::Bool, Ty::Bool, BinOp::BitAnd | BinOp::BitOr | BinOp::BitXor) = (x_ty, y_ty, op) {
+        if (x_ty, y_ty) == (&Ty::Bool, &Ty::Bool) {
             return truth(value != 0);
         }
         let mut folded = int_literal(value, span);
-        // Operands with a type of their own keep their sign.
-        let unsigned = |ty: &Ty| as_int(ty).is_some_and(|int| !int.signed);
-        if unsigned(x_ty) && unsigned(y_ty) && value >= 0 {
-            folded.ty = Ty::U64;
+        // Operands that a cast gave a type are no mere literals: the result is as wide as at run time.
+        if *x_ty != literal_type(x) || *y_ty != literal_type(y) {
+            let is_signed = |ty: &Ty| as_int(ty).is_none_or(|int| int.signed);
+            // A non-negative literal takes the sign of the other side.
+            let signed = match (is_signed(x_ty), is_signed(y_ty)) {
+                (true, false) => x < 0,
+                (false, true) => y < 0,
+                (both, _) => both,
+            };
+            folded.ty = wide(signed || op == BinOp::Sub);
         }
         Ok(folded)
     }
@@ -358,6 +363,19 @@ impl Check<'_> {
 
 fn is_signed(expr: &Expr) -> bool {
     as_int(&expr.ty).is_some_and(|int| int.signed)
+}
+
+/// Arithmetic on truth values gives one: whether the result is not zero.
+fn bools(op: BinOp, left: Expr, right: Expr, span: Span) -> Expr {
+    if matches!(op, BinOp::BitAnd | BinOp::BitOr | BinOp::BitXor) {
+        return binary(op, left, right, Ty::Bool, span);
+    }
+    let widen = |expr: Expr| {
+        let span = expr.span;
+        Expr::new(ExprKind::Cast(Box::new(expr)), Ty::U64, span)
+    };
+    let number = binary(op, widen(left), widen(right), Ty::U64, span);
+    Expr::new(ExprKind::Cast(Box::new(number)), Ty::Bool, span)
 }
 
 fn binary(op: BinOp, left: Expr, right: Expr, ty: Ty, span: Span) -> Expr {

@@ -182,6 +182,7 @@ fn operators() {
         "$p = (int32 *)16; $p += 2;",
         &["$p = cast(16:int8):int32 *", "$p = ($p:int32 * + 2:int64):int32 *"],
     );
+    check_body("$a = (uint8)1 + 1; $b = ~1;", &["$a = 2:uint64", "$b = 18446744073709551614:uint64"]);
     check_body("$a = \"/\"[0];", &["$a = 47:int8"]);
     check_body("$a = \"a\" + \"b\";", &["$a = \"ab\":string[3]"]);
 }
