@@ -116,7 +116,9 @@ fn c_type(fields: &Fields<'_>, text: &str) -> Ty {
     let stars = text.matches('*').count();
     let base: Vec<&str> = text.split(['*', ' ']).filter(|word| !matches!(*word, "" | "const")).collect();
     if stars == 0 {
-        return if is_signed(fields, &base) { Ty::I64 } else { Ty::U64 };
+        // Narrower ones come as the caller left them in the register, which format files call unsigned.
+        let long = matches!(plain_type(fields, &base), Ty::Int(Int { size: 8, signed: true }));
+        return if long { Ty::I64 } else { Ty::U64 };
     }
     let pointee = match base[..] {
         ["void"] => Ty::Void,
@@ -144,10 +146,6 @@ fn plain_type(fields: &Fields<'_>, words: &[&str]) -> Ty {
         }
         _ => Ty::Void,
     }
-}
-
-fn is_signed(fields: &Fields<'_>, words: &[&str]) -> bool {
-    matches!(plain_type(fields, words), Ty::Int(int) | Ty::Enum(int, _) if int.signed)
 }
 
 #[cfg(test)]

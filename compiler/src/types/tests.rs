@@ -258,7 +258,7 @@ fn tracepoints() {
     );
     check(
         "tracepoint:syscalls:sys_enter_openat { print(str(args.filename)); print(args.flags); }",
-        &["print(str(args[2]:int8 *):string[1024])", "print(args[3]:int64)"],
+        &["print(str(args[2]:int8 *):string[1024])", "print(args[3]:uint64)"],
     );
     check(
         "t:syscalls:sys_exit_openat /args.ret < 0/ { exit(); }",
