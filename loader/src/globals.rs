@@ -40,7 +40,6 @@ fn value(role: &GlobalRole, params: &Params, pids: Pids) -> Result<Vec<u8>, Erro
     let number = match role {
         GlobalRole::Ncpus => cpus::online()?.len() as u64,
         GlobalRole::MaxCpuId => cpus::possible()?.last().copied().unwrap_or(0).into(),
-        GlobalRole::TargetPid => pids.target.into(),
         GlobalRole::ChildPid => pids.child.into(),
         GlobalRole::StartNs => now_ns(Clock::Boot),
         GlobalRole::TaiOffset => now_ns(Clock::Tai).wrapping_sub(now_ns(Clock::Boot)),

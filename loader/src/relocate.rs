@@ -15,10 +15,12 @@
 //! | `relocate/core.rs` | CO-RE relocations |
 //! | `relocate/externs.rs` | kernel symbols |
 //! | `relocate/bind.rs` | descriptors into instructions |
+//! | `relocate/filter.rs` | `-p`, in front of a program |
 
 pub mod bind;
 pub mod core;
 pub mod externs;
+pub mod filter;
 pub mod link;
 
 pub use bind::bind;

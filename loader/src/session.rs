@@ -20,6 +20,7 @@ use crate::object::Object;
 use crate::params::Params;
 use crate::relocate::bind::Bindings;
 use crate::relocate::core::Resolver;
+use crate::relocate::filter::prologue;
 use crate::relocate::{Linked, bind, link_program, resolve_externs};
 use crate::sys::{bpf, host};
 use manifest::AttachPoint;
@@ -64,7 +65,7 @@ pub fn prepare(object: Object, settings: &Settings, warn: &mut dyn FnMut(&str)) 
     let pid = Some(settings.pids.target).filter(|&pid| pid != 0);
     let mut host = attach::Host { kernel: &mut kernel, features: &features, pid };
     let planned = attach::plan(&object, &mut host, warn)?;
-    let linked = link_all(&object, &planned, &mut kernel)?;
+    let linked = link_all(&object, &planned, &mut kernel, pid)?;
     let symbols = resolve_externs(&object.externs, &mut kernel)?;
 
     let contents = fill_globals(&object, &settings.params, settings.pids)?;
@@ -89,14 +90,19 @@ pub fn prepare(object: Object, settings: &Settings, warn: &mut dyn FnMut(&str)) 
     Ok(Session { object, maps, loaded, cpus })
 }
 
-fn link_all(object: &Object, planned: &[Planned], kernel: &mut KernelTypes) -> Result<Vec<Linked>, Error> {
+fn link_all(
+    object: &Object,
+    planned: &[Planned],
+    kernel: &mut KernelTypes,
+    pid: Option<u32>,
+) -> Result<Vec<Linked>, Error> {
     let btf = object.btf.clone();
     let mut resolver = Resolver::new(&btf, &object.manifest.types, kernel);
     let mut all = Vec::new();
     for one in planned {
         let probe = object.manifest.probes.get(one.probe);
         let (Some(program), Some(probe)) = (object.programs.get(one.probe), probe) else { continue };
-        let mut linked = link_program(object, program);
+        let mut linked = link_program(object, program, &prologue(&probe.at, pid));
         resolver.apply(&probe.program, module_of(&probe.at), &mut linked)?;
         all.push(linked);
     }

@@ -119,8 +119,6 @@ pub enum RuntimeError {
     DivideByZero,
     /// No room in the map.
     MapFull,
-    /// `delete` of a missing key.
-    DeleteMissing,
     /// Lookup of a missing key (shown with `-k`).
     LookupMissing,
     /// Array index out of bounds.

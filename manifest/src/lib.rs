@@ -127,8 +127,6 @@ pub enum GlobalRole {
     Ncpus,
     /// Highest possible CPU number.
     MaxCpuId,
-    /// `-p PID`, else 0.
-    TargetPid,
     /// Pid of `-c CMD`, else 0.
     ChildPid,
     /// `CLOCK_BOOTTIME` in ns just before `begin` runs.

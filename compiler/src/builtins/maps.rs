@@ -26,7 +26,7 @@ pub(super) static ZERO: Builtin = Builtin {
 use crate::lower::{Lower, Value};
 use crate::types::tree::{Expr, ExprKind, MapId};
 use cranelift_codegen::ir::{InstBuilder as _, condcodes::IntCC};
-use manifest::{Event, RuntimeError};
+use manifest::Event;
 
 /// Removes an entry: `delete(@m, key)`, `delete(@scalar)`, and `delete(@m[key])` as of old.
 pub(super) static DELETE: Builtin =
@@ -86,12 +86,10 @@ fn lower_zero(l: &mut Lower<'_>, _: &Expr, args: &[Expr]) -> Value {
     Value::None
 }
 
-/// A failure that the script does not look at is reported.
-fn lower_delete(l: &mut Lower<'_>, e: &Expr, args: &[Expr]) -> Value {
+fn lower_delete(l: &mut Lower<'_>, _: &Expr, args: &[Expr]) -> Value {
     let discarded = l.discarded;
     let result = l.delete_element(map_of(&args[0]), args.get(1));
     if discarded {
-        l.if_rare(result, |l| l.runtime_error(RuntimeError::DeleteMissing, e.span, Some(result)));
         return Value::None;
     }
     let deleted = l.b.ins().icmp_imm_s(IntCC::Equal, result, 0);

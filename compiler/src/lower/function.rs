@@ -91,7 +91,6 @@ pub(crate) fn lower_program(object: &mut Object, input: Input<'_>, probe: &tree:
     l.ctx = Some(l.b.block_params(entry)[0]);
     l.at(probe.span);
     l.declare_vars();
-    probes::filter_by_pid(&mut l);
     l.clear_vars();
     l.lower_block(&probe.body);
     if l.reachable {

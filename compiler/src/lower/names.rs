@@ -58,7 +58,6 @@ pub(crate) fn of_global(role: &GlobalRole) -> String {
     match role {
         GlobalRole::Ncpus => "sonde_ncpus".into(),
         GlobalRole::MaxCpuId => "sonde_max_cpu".into(),
-        GlobalRole::TargetPid => "sonde_pid".into(),
         GlobalRole::ChildPid => "sonde_cpid".into(),
         GlobalRole::StartNs => "sonde_start_ns".into(),
         GlobalRole::TaiOffset => "sonde_tai_offset".into(),

@@ -8,15 +8,15 @@ use crate::resolve::Func;
 
 pub(super) fn fentry(func: &Func) -> Record {
     let at = AttachPoint::Fentry { module: func.module.clone(), function: func.name.clone() };
-    Record { section: format!("fentry/{}", func.name), at, filter_by_pid: true }
+    Record { section: format!("fentry/{}", func.name), at }
 }
 
 pub(super) fn fexit(func: &Func) -> Record {
     let at = AttachPoint::Fexit { module: func.module.clone(), function: func.name.clone() };
-    Record { section: format!("fexit/{}", func.name), at, filter_by_pid: true }
+    Record { section: format!("fexit/{}", func.name), at }
 }
 
 pub(super) fn raw_tracepoint(func: &Func) -> Record {
     let at = AttachPoint::RawTracepoint { module: func.module.clone(), event: func.name.clone() };
-    Record { section: format!("tp_btf/{}", func.name), at, filter_by_pid: true }
+    Record { section: format!("tp_btf/{}", func.name), at }
 }

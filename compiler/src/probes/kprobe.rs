@@ -47,14 +47,14 @@ pub(super) fn entry(kprobe: &Kprobe) -> Record {
         (false, offset) => format!("kprobe/{function}+{offset:#x}"),
     };
     let at = AttachPoint::Kprobe { module: module.clone(), function: function.clone(), offset: *offset };
-    Record { section, at, filter_by_pid: true }
+    Record { section, at }
 }
 
 pub(super) fn exit(kprobe: &Kprobe) -> Record {
     let Kprobe { module, function, pattern, .. } = kprobe;
     let kind = if *pattern { "kretprobe.multi" } else { "kretprobe" };
     let at = AttachPoint::Kretprobe { module: module.clone(), function: function.clone() };
-    Record { section: format!("{kind}/{function}"), at, filter_by_pid: true }
+    Record { section: format!("{kind}/{function}"), at }
 }
 
 /// The register's value, or `None` if there is no such register.

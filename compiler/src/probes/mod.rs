@@ -10,8 +10,7 @@ mod special;
 mod timer;
 mod tracepoint;
 
-use cranelift_codegen::ir::{InstBuilder as _, condcodes::IntCC};
-use manifest::{AttachPoint, GlobalRole};
+use manifest::AttachPoint;
 
 use crate::lower::{Lower, Pure, helper};
 use crate::resolve::{Kind, Target};
@@ -22,8 +21,6 @@ struct Record {
     section: String,
     /// Where the loader attaches them.
     at: AttachPoint,
-    /// Whether `-p PID` is tested by the program: such events happen in any process.
-    filter_by_pid: bool,
 }
 
 fn record(target: &Target) -> Record {
@@ -50,25 +47,6 @@ pub(crate) fn section(target: &Target) -> String {
 /// The manifest's entry for a program.
 pub(crate) fn attach_point(target: &Target) -> AttachPoint {
     record(target).at
-}
-
-/// Leaves the program at once if `-p` names another process. The verifier removes the test when it
-/// does not: the global is read-only.
-pub(crate) fn filter_by_pid(l: &mut Lower<'_>) {
-    if !record(l.target()).filter_by_pid {
-        return;
-    }
-    let wanted = l.read_global(GlobalRole::TargetPid);
-    l.if_nonzero(
-        wanted,
-        |l| {
-            let pid_tgid = l.call_helper(helper::GET_CURRENT_PID_TGID, &[]);
-            let pid = l.b.ins().ushr_imm_s(pid_tgid, 32);
-            let other = l.b.ins().icmp(IntCC::NotEqual, pid, wanted);
-            l.if_nonzero(other, Lower::leave_program, |_| {});
-        },
-        |_| {},
-    );
 }
 
 /// The function that is being traced.

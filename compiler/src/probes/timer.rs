@@ -5,9 +5,9 @@ use manifest::{AttachPoint, Period};
 use super::Record;
 
 pub(super) fn profile(period: Period) -> Record {
-    Record { section: "perf_event".into(), at: AttachPoint::Profile(period), filter_by_pid: false }
+    Record { section: "perf_event".into(), at: AttachPoint::Profile(period) }
 }
 
 pub(super) fn interval(period: Period) -> Record {
-    Record { section: "perf_event".into(), at: AttachPoint::Interval(period), filter_by_pid: false }
+    Record { section: "perf_event".into(), at: AttachPoint::Interval(period) }
 }

@@ -7,5 +7,5 @@ use super::Record;
 
 pub(super) fn record(category: &str, event: &str) -> Record {
     let at = AttachPoint::Tracepoint { category: category.to_owned(), event: event.to_owned() };
-    Record { section: format!("tracepoint/{category}/{event}"), at, filter_by_pid: true }
+    Record { section: format!("tracepoint/{category}/{event}"), at }
 }

@@ -139,7 +139,6 @@ fn role_size(role: &GlobalRole) -> usize {
         },
         GlobalRole::Ncpus
         | GlobalRole::MaxCpuId
-        | GlobalRole::TargetPid
         | GlobalRole::ChildPid
         | GlobalRole::StartNs
         | GlobalRole::TaiOffset

@@ -106,7 +106,7 @@ fn damaged_objects_do_no_harm() {
         if let Ok(object) = parse(&bytes) {
             opened += 1;
             for program in &object.programs {
-                let linked = crate::relocate::link_program(&object, program);
+                let linked = crate::relocate::link_program(&object, program, &[]);
                 assert!(!linked.insns.is_empty());
             }
             let _ = crate::object_types::kernel_btf(object.btf.as_bytes(), crate::object_types::Level::Old);

@@ -96,10 +96,7 @@ pub(super) fn is_minor(error: &RuntimeError) -> bool {
     match error {
         RuntimeError::LookupMissing => true,
         RuntimeError::Helper(name) => name.trim_start_matches("bpf_").starts_with("probe_read"),
-        RuntimeError::DivideByZero
-        | RuntimeError::MapFull
-        | RuntimeError::DeleteMissing
-        | RuntimeError::ArrayBounds => false,
+        RuntimeError::DivideByZero | RuntimeError::MapFull | RuntimeError::ArrayBounds => false,
     }
 }
 
@@ -108,7 +105,6 @@ fn helper(error: &RuntimeError) -> Option<&str> {
     match error {
         RuntimeError::DivideByZero | RuntimeError::ArrayBounds => None,
         RuntimeError::MapFull => Some("map_update_elem"),
-        RuntimeError::DeleteMissing => Some("map_delete_elem"),
         RuntimeError::LookupMissing => Some("map_lookup_elem"),
         RuntimeError::Helper(name) => Some(name.strip_prefix("bpf_").unwrap_or(name)),
     }
@@ -123,7 +119,6 @@ fn message(error: &RuntimeError, retcode: Option<i64>) -> String {
                                   manually setting the max entries in a map declaration e.g. `let @a = \
                                   hash(5000)`"
             .to_owned(),
-        RuntimeError::DeleteMissing => "Can't delete map element because it does not exist.".to_owned(),
         RuntimeError::LookupMissing => "Can't lookup map element because it does not exist.".to_owned(),
         RuntimeError::ArrayBounds => {
             "Array access out of bounds. This can lead to unexpected results.".to_owned()

@@ -245,7 +245,7 @@ mod tests {
         std::fs::write(folder.0.join("broken"), b"garbage").expect("file");
 
         let object = open::parse(&sample::object()).expect("opens");
-        let mut linked = link_program(&object, &object.programs[1]);
+        let mut linked = link_program(&object, &object.programs[1], &[]);
         let mut kernel = KernelTypes::in_folder(folder.0.clone(), false);
         let origins: Vec<TypeOrigin> = origin
             .iter()

@@ -1,7 +1,7 @@
 //! Appends the subprograms that a program calls, as libbpf does (`bpf_object__reloc_code`).
 //!
 //! Input    an object, one of its programs
-//! Output   [`Linked`]: the program first, each subprogram it can reach once behind it
+//! Output   [`Linked`]: the prologue and program first, each subprogram it can reach once behind it
 //! Ensures  calls and callback addresses are relative and right; function, line, CO-RE and other relocation records
 //!          are moved along; function records cover every function or are left out
 
@@ -37,14 +37,17 @@ pub struct Poisoned {
     pub what: String,
 }
 
-/// Links a program. Which functions follow, and in which order, depends on the object alone.
-pub fn link_program(object: &Object, program: &Program) -> Linked {
-    let mut linker = Linker { object, out: Linked::default(), placed: HashMap::new(), order: Vec::new() };
+/// Links a program, with `prologue` in front of it. Which functions follow, and in which order,
+/// depends on the object alone.
+pub fn link_program(object: &Object, program: &Program, prologue: &[Insn]) -> Linked {
+    let out = Linked { insns: prologue.to_vec(), ..Linked::default() };
+    let mut linker = Linker { object, out, placed: HashMap::new(), order: Vec::new() };
     let mut calls = Vec::new();
     if let Some(section) = object.code.get(program.section)
         && let Some(function) = section.functions.get(program.function)
     {
         linker.append(section, function, &mut calls);
+        linker.start_with_prologue();
         linker.append_called(&mut calls);
     }
     linker.finish(&calls)
@@ -66,6 +69,19 @@ struct Linker<'a> {
 }
 
 impl Linker<'_> {
+    /// The program now starts at its prologue, and so do its first function and line records.
+    fn start_with_prologue(&mut self) {
+        if let Some(start) = self.order.first_mut() {
+            *start = 0;
+        }
+        if let Some(record) = self.out.func_info.first_mut() {
+            record.insn = 0;
+        }
+        if let Some(record) = self.out.line_info.first_mut() {
+            record.insn = 0;
+        }
+    }
+
     fn append_called(&mut self, calls: &mut Vec<Call>) {
         let Some(text) = self.object.text.and_then(|text| self.object.code.get(text)) else { return };
         let mut next = 0;
@@ -155,11 +171,13 @@ mod tests {
     use super::*;
     use crate::relocate::bind::{Bindings, bind};
     use crate::relocate::externs::KernelSymbol;
+    use crate::relocate::filter::prologue;
     use crate::{open, sample};
+    use manifest::AttachPoint;
 
     fn linked(program: usize) -> (Object, Linked) {
         let object = open::parse(&sample::object()).expect("opens");
-        let linked = link_program(&object, &object.programs[program]);
+        let linked = link_program(&object, &object.programs[program], &[]);
         (object, linked)
     }
 
@@ -183,6 +201,19 @@ mod tests {
         assert_eq!(linked.insns.len(), 6);
         assert_eq!(linked.core_relos.len(), 1);
         assert_eq!(linked.core_relos[0].0, 1);
+    }
+
+    #[test]
+    fn a_prologue_moves_the_program_but_not_its_start() {
+        let (object, plain) = linked(0);
+        let at = AttachPoint::Kretprobe { module: None, function: "f".into() };
+        let prologue = prologue(&at, Some(1));
+        let linked = link_program(&object, &object.programs[0], &prologue);
+        assert_eq!(linked.insns.len(), plain.insns.len() + 7);
+        assert_eq!(linked.insns[4 + 7].imm, plain.insns[4].imm);
+        let starts: Vec<u32> = linked.func_info.iter().map(|record| record.insn).collect();
+        assert_eq!(starts, [0, 15, 17]);
+        assert_eq!(linked.line_info[0].insn, 0);
     }
 
     #[test]
