@@ -223,7 +223,7 @@ pub const LOSSY: Code = Code {
     id: "W0202",
     what: "an implicit conversion may change the value",
     why: "the target cannot hold all values of the source",
-    example: "begin { $a = (uint64)1; $a = (int64)2; }",
+    example: "begin { $a = cpu; $a = (int64)2; }",
     remedy: "write the cast to show that it is meant",
 };
 

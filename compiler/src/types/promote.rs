@@ -20,7 +20,14 @@ impl Flex {
     /// Of an expression's value.
     pub(super) fn of(expr: &Expr) -> Flex {
         match (&expr.kind, &expr.ty) {
-            (ExprKind::Int(bits), Ty::Int(int)) if int.signed && bits.cast_signed() >= 0 => Flex::Yes,
+            // A cast gives a literal a type that does not bend.
+            (ExprKind::Int(bits), Ty::Int(int))
+                if int.signed
+                    && bits.cast_signed() >= 0
+                    && literal_type(bits.cast_signed().into()) == expr.ty =>
+            {
+                Flex::Yes
+            }
             (ExprKind::Tuple(fields) | ExprKind::Record(fields), _) => {
                 Flex::Each(fields.iter().map(Flex::of).collect())
             }

@@ -381,6 +381,62 @@ fn several_errors_in_one_run() {
     );
 }
 
+/// Every code's example raises it.
+#[test]
+fn examples_of_codes() {
+    use super::codes::*;
+    use crate::resolve::codes::*;
+    let codes = [
+        &UNKNOWN_NAME,
+        &UNDEFINED_VARIABLE,
+        &UNDEFINED_MAP,
+        &UNKNOWN_TYPE,
+        &UNKNOWN_FIELD,
+        &BAD_OPERAND,
+        &BAD_CONDITION,
+        &BAD_CAST,
+        &ARGUMENT_COUNT,
+        &ARGUMENT_KIND,
+        &NOT_LITERAL,
+        &BAD_FORMAT,
+        &NOT_HERE,
+        &NOT_ASSIGNED,
+        &BAD_CONSTANT,
+        &BAD_JUMP,
+        &REDECLARED,
+        &VARIABLE_TYPE,
+        &MAP_VALUE_TYPE,
+        &MAP_KEY_TYPE,
+        &SCALAR_OR_KEYED,
+        &MAP_DECLARATION,
+        &NOT_A_POINTER,
+        &DISCARDED,
+        &LOSSY,
+        &SIGNED_DIVISION,
+        &UNREACHABLE,
+        &UNUSED,
+        &WHILE_DEPRECATED,
+        &UNNECESSARY_CAST,
+        &DISTINCT_POINTERS,
+        &USELESS_ARGUMENT,
+        &UNKNOWN_PROVIDER,
+        &BAD_PARTS,
+        &NO_FUNCTION,
+        &NO_TRACEPOINT,
+        &NO_MODULE,
+        &BAD_PERIOD,
+    ];
+    for code in codes {
+        let shown = typed(code.example);
+        assert!(
+            shown.lines().any(|line| line.starts_with(code.id)),
+            "{}: {}\n{shown}",
+            code.id,
+            code.example
+        );
+    }
+}
+
 /// The figures and tools of a real kernel, where there is one; CI has one.
 #[test]
 fn host() {
