@@ -58,7 +58,7 @@ impl Kernel {
         let function = |prefix: &&str| {
             self.btf(BtfId::VMLINUX).find(&format!("{prefix}{name}"), Kind::Func).next().is_some()
         };
-        SYSCALL_PREFIXES.iter().any(|prefix| function(prefix))
+        SYSCALL_PREFIXES.iter().any(function)
     }
 
     /// Names of a raw tracepoint's arguments, if it has `len` parameters with the tracer's own.

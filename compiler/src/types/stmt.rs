@@ -121,6 +121,9 @@ impl Check<'_> {
         let value = init.map(|init| self.value(init));
         let fixed = ty.map(|ty| self.spec(ty, self.space()));
         let id = self.declare(&var.text, node, var.span);
+        if init.is_none() {
+            self.zero(id);
+        }
         if let (Some(ty), Some(Ok(fixed))) = (ty, fixed) {
             self.fix(id, fixed, ty.span);
         }
@@ -183,7 +186,13 @@ impl Check<'_> {
 
     /// Requires something that can be kept in a variable or map.
     pub(super) fn check_value(&mut self, value: &Expr) -> Checked<()> {
+        let max = self.max_strlen();
         match value.ty {
+            Ty::String(size) if size > max && value.text().is_some() => {
+                let message = format!("a string of {size} bytes is too long");
+                let diag = Diag::error(&codes::BAD_CONSTANT, message, value.span, format!("at most {max}"));
+                Err(self.fail(diag.help("raise `max_strlen` in the `config` block")))
+            }
             Ty::None | Ty::Void => {
                 let message = "an expression without a value is assigned";
                 Err(self.fail(Diag::error(&codes::BAD_OPERAND, message, value.span, "has no value")))

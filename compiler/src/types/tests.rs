@@ -139,6 +139,13 @@ fn variables_wrong() {
 }
 
 #[test]
+fn long_literals() {
+    let long = "x".repeat(1024);
+    check_body_err(&format!("$a = \"{long}\";"), &["E0210 a string of 1025 bytes is too long"]);
+    assert!(typed(&format!("begin {{ printf(\"{long}\"); }}")).starts_with("probe begin"));
+}
+
+#[test]
 fn maps() {
     check_body("@a[1] = 1; @a[(uint64)2] = 300;", &["@a[1:uint64] = 1:int16", "@a[2:uint64] = 300:int16"]);
     check_body(
@@ -209,6 +216,16 @@ fn fields_of_kernel_types() {
             "print(*(*(args[0]:struct sock *):struct sock.next:struct sock *):struct sock.port:uint32)",
             "print(args[1]:uint32)",
             "print(str(args[2]:int8 *):string[1024])",
+        ],
+    );
+    // What may be zero is no pointer the verifier knows.
+    check(
+        "fentry:f { let $s; if (args.n) { $s = args.sk; } print($s.port); }",
+        &[
+            "if args[1]:uint32 {",
+            "$s = cast(args[0]:struct sock *):struct sock *",
+            "}",
+            "print(*($s:struct sock *):struct sock.port:uint32)",
         ],
     );
     check("fexit:f { print(retval); }", &["probe fexit:vmlinux:f", "print(retval:int32)"]);

@@ -2,7 +2,7 @@
 
 use super::check::Check;
 use super::maps::Slot;
-use super::promote::{Flex, holds, promote};
+use super::promote::{Flex, holds, promote, untyped};
 use super::tree::{Expr, VarId};
 use super::{Int, Ty, codes};
 use crate::diag::Diag;
@@ -27,6 +27,8 @@ pub(super) struct VarState {
     pub(super) declared: Span,
     /// Its last assignment was wrong; uses are not reported as well.
     pub(super) poisoned: bool,
+    /// Declared without a value: it may be zero, which the verifier does not take for a typed pointer.
+    pub(super) zeroed: bool,
 }
 
 /// The name as the script has it: expansion numbers the variables of macros.
@@ -53,6 +55,7 @@ impl Check<'_> {
                 fixed: false,
                 declared: span,
                 poisoned: false,
+                zeroed: false,
             });
             VarId(u32::try_from(vars.all.len() - 1).expect("a script has fewer variables than bytes"))
         });
@@ -68,6 +71,11 @@ impl Check<'_> {
         let message = format!("variable `${}` is declared twice", plain(name));
         Err(Diag::error(&codes::REDECLARED, message, span, "declared again here")
             .also(self.vars.all[id.0 as usize].declared, "first declared here"))
+    }
+
+    /// Notes that the variable starts as zero.
+    pub(super) fn zero(&mut self, id: VarId) {
+        self.vars.all[id.0 as usize].zeroed = true;
     }
 
     /// Notes that the variable got no type because its value was wrong.
@@ -104,13 +112,14 @@ impl Check<'_> {
 
     /// Widens the variable's type so that it holds values of this one too.
     pub(super) fn widen(&mut self, id: VarId, ty: &Ty, flex: Flex, span: Span) -> Result<Ty, Diag> {
-        let slot = Slot { ty: ty.clone(), flex, first: span };
+        let ty = if self.var(id).zeroed { untyped(ty) } else { ty.clone() };
+        let slot = Slot { ty, flex, first: span };
         let known = self.var(id).slot.clone();
         let merged = match &known {
             None => slot,
             Some(known) => match promote((&known.ty, &known.flex), (&slot.ty, &slot.flex)) {
                 Some((ty, flex)) => Slot { ty, flex, first: known.first },
-                None => return Err(self.variable_mismatch(id, known, ty, span)),
+                None => return Err(self.variable_mismatch(id, known, &slot.ty, span)),
             },
         };
         let ty = merged.ty.clone();
