@@ -44,6 +44,11 @@ impl Kernel {
         if category == SYSCALLS {
             return Some(syscall_event(event).is_some_and(|(_, name)| self.has_syscall(name)));
         }
+        let mut categories =
+            stdlib::tracepoints().filter(|t| t.event == event).map(|t| t.category).peekable();
+        if categories.peek().is_some() && categories.all(|known| known != category) {
+            return Some(false);
+        }
         let typedef = typedef_of(event);
         let in_file = |id: BtfId| self.btf(id).find(&typedef, Kind::Typedef).next().is_some();
         Some(in_file(BtfId::VMLINUX) || self.modules_with(&typedef).into_iter().any(in_file))

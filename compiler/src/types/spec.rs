@@ -29,7 +29,9 @@ impl Check<'_> {
                         "how many?",
                     )));
                 };
-                Ok(Ty::Array(Box::new(of), len))
+                let array = Ty::Array(Box::new(of), len);
+                self.check_size(&array, spec.span)?;
+                Ok(array)
             }
             TypeSpecKind::Typeof(operand) => self.operand_type(operand),
         }
@@ -73,15 +75,25 @@ impl Check<'_> {
 
     fn sized(&mut self, name: &str, size: Option<u64>, span: Span) -> Checked<Ty> {
         let size = size.map(|size| u32::try_from(size).unwrap_or(u32::MAX));
-        match (name, size) {
-            ("string", size) => Ok(Ty::String(size.unwrap_or(self.settings.max_strlen))),
-            ("buffer", size) => Ok(Ty::Buffer(size.unwrap_or(self.settings.max_strlen))),
-            ("inet", _) => Ok(Ty::Inet),
+        let ty = match (name, size) {
+            ("string", size) => Ty::String(size.unwrap_or(self.settings.max_strlen)),
+            ("buffer", size) => Ty::Buffer(size.unwrap_or(self.settings.max_strlen)),
+            ("inet", _) => Ty::Inet,
             _ => {
                 let message = format!("unknown type `{name}`");
-                Err(self.fail(Diag::error(&codes::UNKNOWN_TYPE, message, span, "")))
+                return Err(self.fail(Diag::error(&codes::UNKNOWN_TYPE, message, span, "")));
             }
+        };
+        self.check_size(&ty, span)?;
+        Ok(ty)
+    }
+
+    fn check_size(&mut self, ty: &Ty, span: Span) -> Checked<()> {
+        if ty.size() <= BYTES_MAX {
+            return Ok(());
         }
+        let message = format!("`{}` is too large", self.fields.show(ty));
+        Err(self.fail(Diag::error(&codes::BAD_CONSTANT, message, span, format!("at most {BYTES_MAX} bytes"))))
     }
 }
 
@@ -93,6 +105,9 @@ fn beyond(space: Space) -> Space {
 const fn int(size: u8, signed: bool) -> Ty {
     Ty::Int(Int { size, signed })
 }
+
+/// No value of a script is larger: maps take less (`KMALLOC_MAX_SIZE`).
+const BYTES_MAX: u32 = 1 << 20;
 
 /// Frames of a stack whose number is not given.
 const STACK_LIMIT: u32 = 127;

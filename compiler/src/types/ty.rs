@@ -109,9 +109,9 @@ impl Ty {
             Ty::Bool => 1,
             Ty::Int(int) | Ty::Enum(int, _) => u32::from(int.size),
             Ty::Ptr(..) | Ty::Ksym | Ty::Username | Ty::CgroupPath => 8,
-            Ty::Array(of, len) => of.size() * len,
+            Ty::Array(of, len) => of.size().saturating_mul(*len),
             Ty::String(size) => *size,
-            Ty::Buffer(size) => 4 + size,
+            Ty::Buffer(size) => size.saturating_add(4),
             Ty::Struct(composite) => composite.size,
             Ty::Tuple(fields) => layout(fields.iter()).1,
             Ty::Record(fields) => layout(fields.iter().map(|(_, ty)| ty)).1,
@@ -167,14 +167,36 @@ impl Agg {
     }
 }
 
-/// Natural layout of a tuple's fields: their offsets and the padded size.
+/// Natural layout of a tuple's fields: their offsets and the padded size. What is too large to count
+/// saturates; limits of the object refuse it.
 pub fn layout<'a>(fields: impl Iterator<Item = &'a Ty>) -> (Vec<u32>, u32) {
-    let (mut offsets, mut end, mut align) = (Vec::new(), 0u32, 1);
+    let (mut offsets, mut end, mut align) = (Vec::new(), 0u64, 1);
+    let narrow = |bytes: u64| u32::try_from(bytes).unwrap_or(u32::MAX);
     for ty in fields {
-        end = end.next_multiple_of(ty.align());
-        offsets.push(end);
-        end += ty.size();
+        end = end.next_multiple_of(ty.align().into());
+        offsets.push(narrow(end));
+        end += u64::from(ty.size());
         align = align.max(ty.align());
     }
-    (offsets, end.next_multiple_of(align))
+    (offsets, narrow(end.next_multiple_of(align.into())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn int(size: u8) -> Ty {
+        Ty::Int(Int { size, signed: true })
+    }
+
+    #[test]
+    fn natural_layout() {
+        let sizes = |fields: &[Ty]| layout(fields.iter());
+        assert_eq!(sizes(&[int(1), int(8), int(1), int(8)]), (vec![0, 8, 16, 24], 32));
+        assert_eq!(sizes(&[int(1), int(2), int(4)]), (vec![0, 2, 4], 8));
+        assert_eq!(sizes(&[Ty::String(3), int(4), Ty::Mac]), (vec![0, 4, 8], 16));
+        assert_eq!(sizes(&[]), (vec![], 0));
+        let huge = Ty::Array(Box::new(Ty::I64), u32::MAX);
+        assert_eq!(Ty::Tuple(vec![huge.clone(), huge]).size(), u32::MAX);
+    }
 }
