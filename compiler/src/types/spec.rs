@@ -106,7 +106,7 @@ const fn int(size: u8, signed: bool) -> Ty {
     Ty::Int(Int { size, signed })
 }
 
-/// No value of a script is larger: maps take less (`KMALLOC_MAX_SIZE`).
+/// No value of a script is larger, so that sums of sizes stay far from the limits of 32 bits.
 const BYTES_MAX: u32 = 1 << 20;
 
 /// Frames of a stack whose number is not given.
