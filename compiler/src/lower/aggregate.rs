@@ -8,7 +8,7 @@ use cranelift_codegen::ir::{self, InstBuilder as _, condcodes::IntCC, types};
 use manifest::GlobalRole;
 
 use super::expr::Dest;
-use super::maps::bucket_offset;
+use super::map_types::bucket_offset;
 use super::{Lower, Mem, Region, helper};
 use crate::syntax::ast::Span;
 use crate::types::Agg;

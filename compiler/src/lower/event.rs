@@ -13,12 +13,12 @@ use super::{Lower, Mem, Region, helper};
 use crate::types::tree::Expr;
 
 /// Bytes of a record's event number.
-pub const HEADER_BYTES: u32 = 8;
+pub(crate) const HEADER_BYTES: u32 = 8;
 
 /// Kinds of formatted output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "named as the functions")]
-pub enum Format {
+pub(crate) enum Format {
     Printf,
     Errorf,
     Warnf,
@@ -28,14 +28,14 @@ pub enum Format {
 
 impl Lower<'_> {
     /// Sends an event whose record is only its number.
-    pub fn send_bare(&mut self, event: Event) {
+    pub(crate) fn send_bare(&mut self, event: Event) {
         let number = self.object.event(event);
         let number = self.iconst(number.into());
         self.send(HEADER_BYTES, number, |_, _| {});
     }
 
     /// Sends `values` behind each other, described by what `event` makes of their fields.
-    pub fn send_values(&mut self, values: &[Expr], event: impl FnOnce(Vec<Field>) -> Event) {
+    pub(crate) fn send_values(&mut self, values: &[Expr], event: impl FnOnce(Vec<Field>) -> Event) {
         let mut end = HEADER_BYTES;
         let mut fields = Vec::new();
         for value in values {
@@ -54,7 +54,7 @@ impl Lower<'_> {
     }
 
     /// Sends formatted output; `args` starts with the format.
-    pub fn send_format(&mut self, kind: Format, e: &Expr, args: &[Expr]) {
+    pub(crate) fn send_format(&mut self, kind: Format, e: &Expr, args: &[Expr]) {
         let Some((format, values)) = args.split_first() else { return };
         let format = String::from_utf8_lossy(format.text().unwrap_or_default()).into_owned();
         let place = self.place_of(e.span);
@@ -69,7 +69,7 @@ impl Lower<'_> {
 
     /// Reserves a record of `bytes`, lets `fill` write what follows the event's number, and submits
     /// it.
-    pub fn send(&mut self, bytes: u32, number: ir::Value, fill: impl FnOnce(&mut Self, Mem)) {
+    pub(crate) fn send(&mut self, bytes: u32, number: ir::Value, fill: impl FnOnce(&mut Self, Mem)) {
         let pages = self.input.settings.run.perf_rb_pages;
         let ring_buffer = self.object.ring_buffer(pages);
         let ring_buffer = self.map_address(ring_buffer);

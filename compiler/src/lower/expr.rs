@@ -6,9 +6,9 @@
 
 use cranelift_codegen::ir;
 
-use super::memory::repr;
-use super::{Lower, Mem, VarPlace};
-use crate::types::tree::{Block, Expr, ExprKind, Place, VarId};
+use super::convert::is_exact;
+use super::{Lower, Mem};
+use crate::types::tree::{Block, Expr, ExprKind};
 use crate::types::{Ty, layout};
 
 /// What an expression yields.
@@ -24,7 +24,7 @@ pub enum Value {
 
 /// Where an object is wanted.
 #[derive(Debug, Clone, Copy)]
-pub struct Dest {
+pub(crate) struct Dest {
     /// The place.
     pub mem: Mem,
     /// All bytes count, also those behind a string's NUL and between a tuple's fields: keys.
@@ -32,18 +32,6 @@ pub struct Dest {
 }
 
 impl Lower<'_> {
-    /// The value of an expression of any type.
-    pub fn lower_value(&mut self, e: &Expr) -> Value {
-        match &e.ty {
-            Ty::None | Ty::Void | Ty::Args => {
-                self.lower_effect(e);
-                Value::None
-            }
-            ty if ty.is_scalar() => Value::Scalar(self.lower_scalar(e)),
-            _ => Value::Memory(self.lower_to_memory(e, false)),
-        }
-    }
-
     /// An expression whose value nobody wants.
     pub(crate) fn lower_effect(&mut self, e: &Expr) {
         match &e.kind {
@@ -75,7 +63,7 @@ impl Lower<'_> {
     }
 
     /// A scalar.
-    pub fn lower_scalar(&mut self, e: &Expr) -> ir::Value {
+    pub(crate) fn lower_scalar(&mut self, e: &Expr) -> ir::Value {
         match &e.kind {
             ExprKind::Int(value) => self.iconst(*value),
             ExprKind::Var(var) => self.read_var(*var, &e.ty),
@@ -138,26 +126,8 @@ impl Lower<'_> {
         }
     }
 
-    fn lower_cast(&mut self, of: &Expr, to: &Ty) -> ir::Value {
-        match &of.ty {
-            from if from.is_scalar() => {
-                let value = self.lower_scalar(of);
-                self.convert(value, from, to)
-            }
-            Ty::String(_) if *to == Ty::Bool => {
-                let mem = self.lower_to_memory(of, false);
-                let first = self.load_int(mem, repr(&Ty::Bool));
-                self.is_nonzero(first)
-            }
-            _ => {
-                let mem = self.lower_to_memory(of, false);
-                self.load(mem, to)
-            }
-        }
-    }
-
     /// An object in memory: where it is already, or in a temporary.
-    pub fn lower_to_memory(&mut self, e: &Expr, exact: bool) -> Mem {
+    pub(crate) fn lower_to_memory(&mut self, e: &Expr, exact: bool) -> Mem {
         if let Some(mem) = self.in_place(e, exact) {
             return mem;
         }
@@ -191,7 +161,7 @@ impl Lower<'_> {
     }
 
     /// Writes the value of `e` to `dst`.
-    pub fn lower_into(&mut self, e: &Expr, dst: Dest) {
+    pub(crate) fn lower_into(&mut self, e: &Expr, dst: Dest) {
         if e.ty.is_scalar() {
             let value = self.lower_scalar(e);
             self.store(dst.mem, e.ty.size(), value);
@@ -254,135 +224,11 @@ impl Lower<'_> {
         }
     }
 
-    fn lower_cast_into(&mut self, of: &Expr, to: &Ty, dst: Dest) {
-        match (&of.ty, to) {
-            (from, _) if from.is_scalar() => {
-                let value = self.lower_scalar(of);
-                self.store(dst.mem, to.size().min(8), value);
-            }
-            (Ty::String(from), Ty::String(to)) if from < to => {
-                self.lower_into(of, Dest { mem: dst.mem, exact: dst.exact });
-                let rest = if dst.exact { to - from } else { 1 };
-                self.zero(dst.mem.plus(*from), rest);
-            }
-            (Ty::Tuple(_) | Ty::Record(_), Ty::Tuple(_) | Ty::Record(_)) => {
-                let src = self.lower_to_memory(of, false);
-                self.convert_object(src, &of.ty, dst, to);
-            }
-            (from, _) => {
-                let src = self.lower_to_memory(of, false);
-                self.copy(dst.mem, src, to.size().min(from.size()));
-            }
-        }
-    }
-
-    /// Converts field by field.
-    fn convert_object(&mut self, src: Mem, from: &Ty, dst: Dest, to: &Ty) {
-        let (from_fields, to_fields) = (field_types(from), field_types(to));
-        let from_offsets = layout(from_fields.iter().copied()).0;
-        let to_offsets = layout(to_fields.iter().copied()).0;
-        if dst.exact {
-            self.zero(dst.mem, to.size());
-        }
-        for (i, (from, to)) in from_fields.iter().zip(&to_fields).enumerate() {
-            let src = src.plus(from_offsets[i]);
-            let dst = Dest { mem: dst.mem.plus(to_offsets[i]), exact: dst.exact };
-            match (from, to) {
-                (Ty::Tuple(_) | Ty::Record(_), Ty::Tuple(_) | Ty::Record(_)) => {
-                    self.convert_object(src, from, dst, to);
-                }
-                (from, to) if from.is_scalar() && to.is_scalar() => {
-                    let value = self.load(src, from);
-                    let value = self.convert(value, from, to);
-                    self.store(dst.mem, to.size(), value);
-                }
-                (Ty::String(small), Ty::String(large)) if small < large => {
-                    self.copy_object(dst, src, from);
-                    let rest = if dst.exact { large - small } else { 1 };
-                    self.zero(dst.mem.plus(*small), rest);
-                }
-                (from, _) => self.copy_object(dst, src, from),
-            }
-        }
-    }
-
     /// Where a builtin that yields an object shall write it.
-    pub fn destination(&mut self, e: &Expr) -> Dest {
+    pub(crate) fn destination(&mut self, e: &Expr) -> Dest {
         match self.pending.take() {
             Some(dst) => dst,
             None => Dest { mem: self.temp(e.ty.size()), exact: false },
-        }
-    }
-
-    /// Copies an object; strings lose what is behind their NUL if that counts.
-    pub(crate) fn copy_object(&mut self, dst: Dest, src: Mem, ty: &Ty) {
-        match ty {
-            Ty::String(size) if dst.exact => self.copy_string_exactly(dst.mem, src, *size),
-            Ty::Tuple(_) | Ty::Record(_) if dst.exact => self.convert_object(src, ty, dst, ty),
-            _ => self.copy(dst.mem, src, ty.size()),
-        }
-    }
-
-    fn read_var(&mut self, var: VarId, ty: &Ty) -> ir::Value {
-        match self.vars[var.0 as usize] {
-            Some(VarPlace::Ssa(variable)) => self.b.use_var(variable),
-            _ => {
-                let mem = self.var_place(var);
-                self.load(mem, ty)
-            }
-        }
-    }
-
-    /// Where a variable lies that is not in a register.
-    pub(crate) fn var_place(&mut self, var: VarId) -> Mem {
-        match self.vars[var.0 as usize] {
-            Some(VarPlace::Memory(mem)) => mem,
-            Some(VarPlace::Scratch(offset)) => self.scratch(offset),
-            Some(VarPlace::Ssa(_)) | None => unreachable!("scalars of one function are registers"),
-        }
-    }
-
-    /// Assigns a scalar variable.
-    pub(crate) fn set_var(&mut self, var: VarId, value: ir::Value) {
-        self.facts.forget_var(&super::maps::var_text(var));
-        match self.vars[var.0 as usize] {
-            Some(VarPlace::Ssa(variable)) => self.b.def_var(variable, value),
-            _ => {
-                let mem = self.var_place(var);
-                let size = self.probe.vars[var.0 as usize].ty.size();
-                self.store(mem, size, value);
-            }
-        }
-    }
-
-    fn lower_increment(&mut self, place: &Place, by: i64, postfix: bool, e: &Expr) -> ir::Value {
-        match place {
-            Place::Var(var) => {
-                let old = self.read_var(*var, &e.ty);
-                let step = match &self.probe.vars[var.0 as usize].ty {
-                    Ty::Ptr(to, _) => by * i64::from(to.size().max(1)),
-                    _ => by,
-                };
-                let new = self.add_const(old, step);
-                let new = self.extend(new, repr(&self.probe.vars[var.0 as usize].ty));
-                self.set_var(*var, new);
-                if postfix { old } else { new }
-            }
-            Place::Map(map, key) => self.lower_map_increment(*map, key.as_deref(), by, postfix, e.span),
-        }
-    }
-
-    fn lower_address_of(&mut self, place: &Place, e: &Expr) -> ir::Value {
-        match place {
-            Place::Var(var) => {
-                let mem = self.var_place(*var);
-                self.addr(mem)
-            }
-            Place::Map(map, None) => self.map_address(map.0),
-            Place::Map(_, Some(_)) => {
-                self.unsupported("the address of a map element is", e.span);
-                self.iconst(0)
-            }
         }
     }
 
@@ -390,23 +236,5 @@ impl Lower<'_> {
     pub(crate) fn add_const(&mut self, value: ir::Value, by: i64) -> ir::Value {
         use cranelift_codegen::ir::InstBuilder as _;
         if by == 0 { value } else { self.b.ins().iadd_imm_s(value, by) }
-    }
-}
-
-/// Types of the fields of a tuple or record.
-pub(crate) fn field_types(ty: &Ty) -> Vec<&Ty> {
-    match ty {
-        Ty::Tuple(fields) => fields.iter().collect(),
-        Ty::Record(fields) => fields.iter().map(|(_, ty)| ty).collect(),
-        _ => Vec::new(),
-    }
-}
-
-/// True if equal values of the type always are equal bytes.
-fn is_exact(ty: &Ty) -> bool {
-    match ty {
-        Ty::String(_) | Ty::Buffer(_) | Ty::Tuple(_) | Ty::Record(_) => false,
-        Ty::Array(of, _) => is_exact(of),
-        _ => true,
     }
 }

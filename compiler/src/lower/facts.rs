@@ -11,7 +11,7 @@ use crate::types::tree::MapId;
 
 /// Something whose value stays the same while a program runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pure {
+pub(crate) enum Pure {
     /// `bpf_get_current_pid_tgid`.
     PidTgid,
     /// `bpf_get_current_uid_gid`.
@@ -26,7 +26,7 @@ pub enum Pure {
 
 /// A map element that was looked up.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Found {
+pub(crate) struct Found {
     /// The map.
     pub map: MapId,
     /// The key, as text that only equal pure expressions share.
@@ -37,49 +37,49 @@ pub struct Found {
 
 /// The facts at one point.
 #[derive(Debug, Clone, Default)]
-pub struct Facts {
+pub(crate) struct Facts {
     pure: Vec<(Pure, ir::Value)>,
     found: Vec<Found>,
 }
 
 impl Facts {
     /// The value of `what`, if it was computed.
-    pub fn get(&self, what: Pure) -> Option<ir::Value> {
+    pub(crate) fn get(&self, what: Pure) -> Option<ir::Value> {
         self.pure.iter().find(|(known, _)| *known == what).map(|(_, value)| *value)
     }
 
     /// From here on `what` is `value`.
-    pub fn set(&mut self, what: Pure, value: ir::Value) {
+    pub(crate) fn set(&mut self, what: Pure, value: ir::Value) {
         self.pure.push((what, value));
     }
 
     /// The element of `map` under `key`, if it was found.
-    pub fn found(&self, map: MapId, key: &str) -> Option<ir::Value> {
+    pub(crate) fn found(&self, map: MapId, key: &str) -> Option<ir::Value> {
         self.found.iter().find(|f| f.map == map && f.key == key).map(|f| f.value)
     }
 
     /// From here on the element exists.
-    pub fn set_found(&mut self, found: Found) {
+    pub(crate) fn set_found(&mut self, found: Found) {
         self.found.push(found);
     }
 
     /// Elements of `map` may be gone or new.
-    pub fn forget_map(&mut self, map: MapId) {
+    pub(crate) fn forget_map(&mut self, map: MapId) {
         self.found.retain(|f| f.map != map);
     }
 
     /// Keys that depend on variable `name` (as [`Found::key`] spells it) may mean others.
-    pub fn forget_var(&mut self, name: &str) {
+    pub(crate) fn forget_var(&mut self, name: &str) {
         self.found.retain(|f| !f.key.contains(name));
     }
 
     /// Any element may be gone.
-    pub fn forget_elements(&mut self) {
+    pub(crate) fn forget_elements(&mut self) {
         self.found.clear();
     }
 
     /// What holds on both of two paths.
-    pub fn meet(mut self, other: &Facts) -> Facts {
+    pub(crate) fn meet(mut self, other: &Facts) -> Facts {
         self.pure.retain(|fact| other.pure.contains(fact));
         self.found.retain(|fact| other.found.contains(fact));
         self

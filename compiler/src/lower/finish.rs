@@ -3,7 +3,7 @@
 use codegen_bpf::{Module, SourceFile};
 use manifest::{Event, Manifest, MapValue};
 
-use super::maps::define_maps;
+use super::map_types::define_maps;
 use super::{Input, Object, function, layout};
 use crate::diag::Diag;
 use crate::fields::EnumRef;
@@ -36,7 +36,7 @@ pub fn lower(input: Input<'_>) -> Result<Lowered, Vec<Diag>> {
     }
     for parameter in &input.program.parameters {
         // The loader offers every parameter of the script, also those whose code was folded away.
-        let init = super::strings::initial(&parameter.0);
+        let init = super::globals::initial(&parameter.0);
         object.global(parameter.0.clone(), init);
     }
     let mut maps: Vec<manifest::Map> = Vec::new();

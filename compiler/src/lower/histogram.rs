@@ -72,7 +72,8 @@ impl Lower<'_> {
                         let (shift, one) = l.log2(high);
                         // What is left of the value: the leading one, worth `1 << bits`, and the bits behind it.
                         let tail = if bits == 0 { one } else { l.b.ins().ushr(value, shift) };
-                        let base = if bits == 0 { shift } else { l.b.ins().ishl_imm_s(shift, i64::from(bits)) };
+                        let base =
+                            if bits == 0 { shift } else { l.b.ins().ishl_imm_s(shift, i64::from(bits)) };
                         let bucket = l.b.ins().iadd(base, tail);
                         let bucket = l.add_const(bucket, 1);
                         l.b.def_var(result, bucket);

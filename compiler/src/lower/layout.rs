@@ -11,7 +11,7 @@ const NESTING_MAX: u32 = 8;
 
 impl Lower<'_> {
     /// Layout of a value in an event.
-    pub fn layout(&mut self, ty: &Ty) -> Layout {
+    pub(crate) fn layout(&mut self, ty: &Ty) -> Layout {
         of(self.object, self.input.fields, ty, 0)
     }
 }

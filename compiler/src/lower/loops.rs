@@ -146,7 +146,11 @@ impl Lower<'_> {
 
     /// A plain loop of at most `max` rounds, whose end the verifier sees. `body` gets the number of the
     /// round and the block to leave by; the result is the number of rounds.
-    pub fn count_up(&mut self, max: i64, body: impl FnOnce(&mut Self, ir::Value, ir::Block)) -> ir::Value {
+    pub(crate) fn count_up(
+        &mut self,
+        max: i64,
+        body: impl FnOnce(&mut Self, ir::Value, ir::Block),
+    ) -> ir::Value {
         let counter = self.result();
         let zero = self.iconst(0);
         self.b.def_var(counter, zero);
@@ -168,7 +172,7 @@ impl Lower<'_> {
     }
 
     /// Leaves by `stop` if the value is 0.
-    pub fn stop_unless(&mut self, value: ir::Value, stop: ir::Block) {
+    pub(crate) fn stop_unless(&mut self, value: ir::Value, stop: ir::Block) {
         let on = self.b.create_block();
         self.b.ins().brif(value, on, &[], stop, &[]);
         let facts = self.facts.clone();
@@ -176,7 +180,7 @@ impl Lower<'_> {
     }
 
     /// Number of elements of a map, by walking over them.
-    pub fn count_elements(&mut self, map: MapId, span: Span) -> ir::Value {
+    pub(crate) fn count_elements(&mut self, map: MapId, span: Span) -> ir::Value {
         let index = self.object.reserve_function();
         self.nested(index, 4, None, |_, _| GO_ON);
         self.at(span);

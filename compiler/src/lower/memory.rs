@@ -50,12 +50,12 @@ pub enum Base {
 
 impl Mem {
     /// The place behind `ptr`.
-    pub fn at(ptr: ir::Value, region: Region) -> Mem {
+    pub(crate) fn at(ptr: ir::Value, region: Region) -> Mem {
         Mem { base: Base::Ptr(ptr), offset: 0, region }
     }
 
     /// The place `bytes` further on.
-    pub fn plus(self, bytes: u32) -> Mem {
+    pub(crate) fn plus(self, bytes: u32) -> Mem {
         Mem { offset: self.offset + bytes, ..self }
     }
 
@@ -82,7 +82,7 @@ impl Lower<'_> {
     }
 
     /// The address as a value.
-    pub fn addr(&mut self, mem: Mem) -> ir::Value {
+    pub(crate) fn addr(&mut self, mem: Mem) -> ir::Value {
         match mem.base {
             Base::Slot(slot) => self.b.ins().stack_addr(types::I64, slot, mem.offset as i32),
             Base::Ptr(ptr) if mem.offset == 0 => ptr,
@@ -98,7 +98,7 @@ impl Lower<'_> {
     }
 
     /// The `int` at `mem`, extended to 64 bits by its sign.
-    pub fn load_int(&mut self, mem: Mem, int: Int) -> ir::Value {
+    pub(crate) fn load_int(&mut self, mem: Mem, int: Int) -> ir::Value {
         let flags = self.flags(mem.region);
         let (base, offset) = self.base_and_offset(mem);
         let ins = self.b.ins();
@@ -114,17 +114,17 @@ impl Lower<'_> {
     }
 
     /// The scalar of type `ty` at `mem`.
-    pub fn load(&mut self, mem: Mem, ty: &Ty) -> ir::Value {
+    pub(crate) fn load(&mut self, mem: Mem, ty: &Ty) -> ir::Value {
         self.load_int(mem, repr(ty))
     }
 
     /// The `u64` at `mem`.
-    pub fn load_u64(&mut self, mem: Mem) -> ir::Value {
+    pub(crate) fn load_u64(&mut self, mem: Mem) -> ir::Value {
         self.load_int(mem, U64)
     }
 
     /// Stores the low `size` bytes of `value`.
-    pub fn store(&mut self, mem: Mem, size: u32, value: ir::Value) {
+    pub(crate) fn store(&mut self, mem: Mem, size: u32, value: ir::Value) {
         let flags = self.flags(mem.region);
         let (base, offset) = self.base_and_offset(mem);
         let narrow = match size {
@@ -137,13 +137,13 @@ impl Lower<'_> {
     }
 
     /// Stores a constant.
-    pub fn store_const(&mut self, mem: Mem, size: u32, value: u64) {
+    pub(crate) fn store_const(&mut self, mem: Mem, size: u32, value: u64) {
         let value = self.iconst(value);
         self.store(mem, size, value);
     }
 
     /// Stores bytes, in the widest aligned pieces.
-    pub fn store_bytes(&mut self, mem: Mem, bytes: &[u8]) {
+    pub(crate) fn store_bytes(&mut self, mem: Mem, bytes: &[u8]) {
         let mut at = 0;
         while at < bytes.len() {
             let place = mem.plus(at as u32);
@@ -156,7 +156,7 @@ impl Lower<'_> {
     }
 
     /// Fills with zeroes.
-    pub fn zero(&mut self, mem: Mem, size: u32) {
+    pub(crate) fn zero(&mut self, mem: Mem, size: u32) {
         if size <= INLINE_ZERO_MAX {
             self.store_bytes(mem, &vec![0; size as usize]);
         } else {
@@ -168,7 +168,7 @@ impl Lower<'_> {
     }
 
     /// Copies `size` bytes between places that do not overlap.
-    pub fn copy(&mut self, dst: Mem, src: Mem, size: u32) {
+    pub(crate) fn copy(&mut self, dst: Mem, src: Mem, size: u32) {
         if dst == src {
             return;
         }
@@ -188,7 +188,7 @@ impl Lower<'_> {
     }
 
     /// Calls a helper of the `probe_read` family: `(dst, size, address)`.
-    pub fn probe_read(&mut self, helper: u32, dst: Mem, size: u32, address: ir::Value) -> ir::Value {
+    pub(crate) fn probe_read(&mut self, helper: u32, dst: Mem, size: u32, address: ir::Value) -> ir::Value {
         let dst = self.addr(dst);
         let size = self.iconst(size.into());
         self.call_helper(helper, &[dst, size, address])

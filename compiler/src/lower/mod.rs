@@ -13,46 +13,54 @@
 
 mod aggregate;
 pub mod codes;
+mod compare;
 mod cond;
+mod convert;
 mod core_types;
 mod event;
 mod expr;
 mod facts;
 mod finish;
 mod function;
+mod globals;
 pub(crate) mod helper;
 mod histogram;
 mod kernel_read;
+mod keys;
 mod layout;
 mod loops;
+mod map_types;
 mod maps;
 mod memory;
 mod names;
 mod object;
 mod ops;
+mod place;
 mod runtime_error;
 mod scratch;
 mod stmt;
 mod strings;
 mod usage;
+mod vars;
 
 use cranelift_codegen::ir::{self, InstBuilder as _, types};
-use cranelift_frontend::{FunctionBuilder, Variable};
+use cranelift_frontend::FunctionBuilder;
 
 use crate::diag::{Diag, Sources};
 use crate::fields::Fields;
 use crate::syntax::ast::Span;
 use crate::types::tree::{self, Expr, Program};
 
-pub use event::Format;
-pub use expr::{Dest, Value};
-pub use facts::Pure;
+pub(crate) use event::Format;
+pub(crate) use expr::Dest;
+pub use expr::Value;
+pub(crate) use facts::Pure;
 pub use finish::{Lowered, lower};
 pub use memory::{Base, Mem, Region};
 pub(crate) use object::{Object, Shared};
 
 /// What a builtin without code of its own lowers to: a report that it is not there yet.
-pub fn unsupported(l: &mut Lower<'_>, e: &Expr, _: &[Expr]) -> Value {
+pub(crate) fn unsupported(l: &mut Lower<'_>, e: &Expr, _: &[Expr]) -> Value {
     let what = match &e.kind {
         tree::ExprKind::Call { builtin, .. } => format!("`{}` is", builtin.name),
         _ => "this is".to_owned(),
@@ -107,7 +115,7 @@ pub struct Lower<'a> {
     ctx: Option<ir::Value>,
     /// Variables that callbacks share.
     frame: Option<Mem>,
-    vars: Vec<Option<VarPlace>>,
+    vars: Vec<Option<vars::VarPlace>>,
     pub(crate) facts: facts::Facts,
     temps: scratch::Temps,
     loops: Vec<loops::Target>,
@@ -119,39 +127,21 @@ pub struct Lower<'a> {
     pub(crate) reachable: bool,
 }
 
-/// Where a scratch variable lives.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum VarPlace {
-    /// In a register.
-    Ssa(Variable),
-    /// On the stack of this function, or of the one that shares it.
-    Memory(Mem),
-    /// At this offset of the per-CPU scratch memory.
-    Scratch(u32),
-}
-
 impl<'a> Lower<'a> {
     /// The constant as a 64-bit value.
-    pub fn iconst(&mut self, value: u64) -> ir::Value {
+    pub(crate) fn iconst(&mut self, value: u64) -> ir::Value {
         self.b.ins().iconst(types::I64, value as i64)
     }
 
-    /// A constant that the optimiser leaves alone: divisors, say (CODEGEN section 5.1).
-    pub fn opaque(&mut self, value: i64) -> ir::Value {
-        let index = self.object.opaque(value);
-        let symbol = codegen_bpf::abi::constant(self.b.func, index);
-        self.b.ins().symbol_value(types::I64, symbol)
-    }
-
     /// Calls a helper and gives what it returns.
-    pub fn call_helper(&mut self, id: u32, args: &[ir::Value]) -> ir::Value {
+    pub(crate) fn call_helper(&mut self, id: u32, args: &[ir::Value]) -> ir::Value {
         let helper = codegen_bpf::abi::helper(self.b.func, id, args.len());
         let call = self.b.ins().call(helper, args);
         self.b.inst_results(call)[0]
     }
 
     /// Calls a helper that returns nothing.
-    pub fn call_void_helper(&mut self, id: u32, args: &[ir::Value]) {
+    pub(crate) fn call_void_helper(&mut self, id: u32, args: &[ir::Value]) {
         let mut sig = codegen_bpf::abi::signature(args.len());
         sig.returns.clear();
         let helper = codegen_bpf::abi::helper_with(self.b.func, id, sig);
@@ -159,26 +149,19 @@ impl<'a> Lower<'a> {
     }
 
     /// The address of map `index` of the object.
-    pub fn map_address(&mut self, index: u32) -> ir::Value {
+    pub(crate) fn map_address(&mut self, index: u32) -> ir::Value {
         let symbol = codegen_bpf::abi::map(self.b.func, index);
         self.b.ins().symbol_value(types::I64, symbol)
     }
 
     /// The address of variable `index` of the object.
-    pub fn data_address(&mut self, index: u32) -> ir::Value {
+    pub(crate) fn data_address(&mut self, index: u32) -> ir::Value {
         let symbol = codegen_bpf::abi::data(self.b.func, index);
         self.b.ins().symbol_value(types::I64, symbol)
     }
 
-    /// The value of a read-only global that the loader fills in.
-    pub fn read_global(&mut self, role: manifest::GlobalRole) -> ir::Value {
-        let data = self.object.global(role, vec![0; 8]);
-        let address = self.data_address(data);
-        self.load_u64(Mem::at(address, Region::Rodata))
-    }
-
     /// The value of a helper without arguments whose result never changes while a program runs.
-    pub fn pure_helper(&mut self, what: Pure, id: u32) -> ir::Value {
+    pub(crate) fn pure_helper(&mut self, what: Pure, id: u32) -> ir::Value {
         if let Some(known) = self.facts.get(what) {
             return known;
         }
@@ -191,17 +174,17 @@ impl<'a> Lower<'a> {
     ///
     /// # Panics
     /// In a loop's callback, where the checker lets nothing use it.
-    pub fn context(&self) -> ir::Value {
+    pub(crate) fn context(&self) -> ir::Value {
         self.ctx.expect("loop bodies have no context; the checker refuses its users there")
     }
 
     /// Whether the context is at hand.
-    pub fn has_context(&self) -> bool {
+    pub(crate) fn has_context(&self) -> bool {
         self.ctx.is_some()
     }
 
     /// Reports something that BPF, or this compiler yet, cannot do.
-    pub fn unsupported(&mut self, what: &str, span: Span) {
+    pub(crate) fn unsupported(&mut self, what: &str, span: Span) {
         self.object.diags.push(Diag::unsupported(what, span));
     }
 
@@ -216,7 +199,7 @@ impl<'a> Lower<'a> {
     }
 
     /// A place of the script for messages at run time.
-    pub fn place_of(&self, span: Span) -> manifest::Place {
+    pub(crate) fn place_of(&self, span: Span) -> manifest::Place {
         let at = |offset| self.input.sources.location(offset);
         let (line, column) = at(span.start).map_or((1, 1), |(_, line, column)| (line, column));
         let end_column = match at(span.end) {
@@ -227,34 +210,23 @@ impl<'a> Lower<'a> {
     }
 
     /// A number for an event, as a value.
-    pub fn event(&mut self, event: manifest::Event) -> ir::Value {
+    pub(crate) fn event(&mut self, event: manifest::Event) -> ir::Value {
         let number = self.object.event(event);
         self.iconst(number.into())
     }
 
     /// A number for a format of `strftime`.
-    pub fn time_format(&mut self, format: &str) -> u32 {
+    pub(crate) fn time_format(&mut self, format: &str) -> u32 {
         self.object.format(format)
     }
 
-    /// The address of read-only bytes.
-    pub fn rodata(&mut self, bytes: Vec<u8>) -> ir::Value {
-        let data = self.object.string(bytes);
-        self.data_address(data)
-    }
-
-    /// The name of the probe, as `probe` yields it.
-    pub fn probe_name(&self) -> &str {
-        &self.probe.name
-    }
-
     /// What the program attaches to.
-    pub fn target(&self) -> &'a crate::resolve::Target {
+    pub(crate) fn target(&self) -> &'a crate::resolve::Target {
         &self.probe.target
     }
 
     /// The value of an argument that the checker has made a literal.
-    pub fn literal(&self, expr: &Expr) -> Option<u64> {
+    pub(crate) fn literal(&self, expr: &Expr) -> Option<u64> {
         match &expr.kind {
             tree::ExprKind::Int(value) => Some(*value),
             tree::ExprKind::Cast(of) => self.literal(of),

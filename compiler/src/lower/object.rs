@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 
 use btf::{IntEncoding, TypeId};
-use codegen_bpf::{Data, DataInit, KeyOrSize, Linkage, MapDef, Module};
+use codegen_bpf::{KeyOrSize, Linkage, MapDef, Module};
 use cranelift_codegen::ir;
-use manifest::{Event, Global, GlobalRole};
+use manifest::{Event, Global};
 
 use super::core_types::CoreTypes;
 use super::{Input, names};
@@ -60,12 +60,12 @@ pub(crate) struct Object {
     pub(crate) needs_unsafe: bool,
     /// Functions, of which some are still to be filled in.
     functions: Vec<Option<codegen_bpf::Function>>,
-    shared: BTreeMap<Shared, u32>,
-    strings: BTreeMap<Vec<u8>, u32>,
-    constants: BTreeMap<i64, u32>,
-    names: names::Unique,
+    pub(super) shared: BTreeMap<Shared, u32>,
+    pub(super) strings: BTreeMap<Vec<u8>, u32>,
+    pub(super) constants: BTreeMap<i64, u32>,
+    pub(super) names: names::Unique,
     ring_buffer: Option<u32>,
-    lost: Option<u32>,
+    pub(super) lost: Option<u32>,
     scratch: Option<u32>,
     scratch_slots: u32,
     scratch_bytes: u32,
@@ -145,18 +145,6 @@ impl Object {
         }) as u32
     }
 
-    /// The counter of events there was no room for.
-    pub(crate) fn lost_events(&mut self) -> u32 {
-        match self.lost {
-            Some(data) => data,
-            None => {
-                let ty = self.int_type(8, false);
-                let data = self.add_data(manifest::LOST_EVENTS, ".bss", DataInit::Zero(8), 8, ty);
-                *self.lost.insert(data)
-            }
-        }
-    }
-
     /// A place in the per-CPU scratch map for one more program.
     pub(crate) fn scratch_slot(&mut self) -> u32 {
         self.scratch_slots += 1;
@@ -177,66 +165,6 @@ impl Object {
     /// Makes every scratch slot at least this large.
     pub(crate) fn need_scratch(&mut self, bytes: u32) {
         self.scratch_bytes = self.scratch_bytes.max(bytes.next_multiple_of(8));
-    }
-
-    /// A read-only string, NUL-terminated; equal ones share one variable.
-    pub(crate) fn string(&mut self, bytes: Vec<u8>) -> u32 {
-        if let Some(&known) = self.strings.get(&bytes) {
-            return known;
-        }
-        let name = self.symbol("str", usize::MAX);
-        let char = self.module.btf.add_int("char", 1, IntEncoding { signed: true, ..IntEncoding::default() });
-        let index = self.int_type(4, false);
-        let array = self.module.btf.add_array(char, index, bytes.len() as u32);
-        let ty = self.module.btf.add_const(array);
-        let data = self.add_data(&name, ".rodata", DataInit::Bytes(bytes.clone()), 8, ty);
-        self.strings.insert(bytes, data);
-        data
-    }
-
-    /// Adds a variable.
-    pub(crate) fn add_data(
-        &mut self,
-        name: &str,
-        section: &str,
-        init: DataInit,
-        align: u32,
-        ty: TypeId,
-    ) -> u32 {
-        let data = Data { name: name.to_owned(), section: section.to_owned(), init, align, ty };
-        self.module.data.push(data);
-        self.module.data.len() as u32 - 1
-    }
-
-    /// A read-only global of `size` bytes that the loader fills in.
-    pub(crate) fn global(&mut self, role: GlobalRole, init: Vec<u8>) -> u32 {
-        if let Some(known) = self.globals.iter().find(|g| g.role == role) {
-            let data = self.module.data.iter().position(|d| d.name == known.symbol);
-            return data.expect("each global has its variable") as u32;
-        }
-        let symbol = self.symbol(&names::of_global(&role), usize::MAX);
-        let int = self.int_type(8, false);
-        let ty = if init.len() == 8 {
-            int
-        } else {
-            let char =
-                self.module.btf.add_int("char", 1, IntEncoding { signed: true, ..IntEncoding::default() });
-            let index = self.int_type(4, false);
-            self.module.btf.add_array(char, index, init.len() as u32)
-        };
-        let volatile = self.module.btf.add_volatile(ty);
-        let ty = self.module.btf.add_const(volatile);
-        self.globals.push(Global { symbol: symbol.clone(), role });
-        self.add_data(&symbol, ".rodata", DataInit::Bytes(init), 8, ty)
-    }
-
-    /// A number that the optimiser does not see through.
-    pub(crate) fn opaque(&mut self, value: i64) -> u32 {
-        let constants = &mut self.module.constants;
-        *self.constants.entry(value).or_insert_with(|| {
-            constants.push(value);
-            constants.len() as u32 - 1
-        })
     }
 
     /// A C integer type.

@@ -143,7 +143,7 @@ impl Lower<'_> {
     }
 
     /// The low bytes of `value` as an `int`, extended to 64 bits again.
-    pub fn extend(&mut self, value: ir::Value, int: Int) -> ir::Value {
+    pub(crate) fn extend(&mut self, value: ir::Value, int: Int) -> ir::Value {
         let narrow = match int.size {
             1 => types::I8,
             2 => types::I16,
@@ -156,20 +156,5 @@ impl Lower<'_> {
         } else {
             self.b.ins().uextend(types::I64, value)
         }
-    }
-
-    /// A scalar of type `from` as one of type `to`.
-    pub(crate) fn convert(&mut self, value: ir::Value, from: &Ty, to: &Ty) -> ir::Value {
-        if *to == Ty::Bool {
-            return if *from == Ty::Bool { value } else { self.is_nonzero(value) };
-        }
-        let (from, to) = (repr(from), repr(to));
-        // The 64 bits already are what the wider type wants, except that a negative number is no
-        // small unsigned one.
-        let fits = from.size < to.size && (from.signed == to.signed || !from.signed || to.size == 8);
-        if from == to || to.size == 8 || fits {
-            return value;
-        }
-        self.extend(value, to)
     }
 }

@@ -12,7 +12,7 @@ const RETCODE_OFFSET: u32 = 8;
 
 impl Lower<'_> {
     /// Sends a runtime error about the expression at `span`.
-    pub fn runtime_error(&mut self, error: RuntimeError, span: Span, retcode: Option<ir::Value>) {
+    pub(crate) fn runtime_error(&mut self, error: RuntimeError, span: Span, retcode: Option<ir::Value>) {
         let place = self.place_of(span);
         let event = Event::RuntimeError { error, place, retcode: retcode.map(|_| RETCODE_OFFSET) };
         let number = self.object.event(event);

@@ -37,7 +37,7 @@ impl Lower<'_> {
     }
 
     /// Memory for an object of `bytes`, until the end of the statement.
-    pub fn temp(&mut self, bytes: u32) -> Mem {
+    pub(crate) fn temp(&mut self, bytes: u32) -> Mem {
         let bytes = bytes.max(1).next_multiple_of(8);
         if bytes > self.input.settings.on_stack_limit.max(8) {
             let offset = self.take_scratch(bytes);

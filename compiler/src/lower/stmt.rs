@@ -2,10 +2,8 @@
 
 use cranelift_codegen::ir::InstBuilder as _;
 
+use super::Lower;
 use super::expr::Dest;
-use super::memory::repr;
-use super::{Lower, VarPlace};
-use crate::types::Ty;
 use crate::types::tree::{Block, Expr, Stmt, StmtKind, VarId};
 
 impl Lower<'_> {
@@ -72,7 +70,7 @@ impl Lower<'_> {
             let value = self.lower_scalar(value);
             self.set_var(var, value);
         } else if ty.size() > 0 {
-            self.facts.forget_var(&super::maps::var_text(var));
+            self.facts.forget_var(&super::keys::var_text(var));
             let mem = self.var_place(var);
             // `$x = f($x)` must not write what it still reads.
             if mentions(value, var) {
@@ -88,62 +86,11 @@ impl Lower<'_> {
     }
 
     /// `return`, `exit()`: ends the program from here, also out of loops.
-    pub fn leave_program(&mut self) {
+    pub(crate) fn leave_program(&mut self) {
         self.request_stop();
         let exit = self.exit;
         self.b.ins().jump(exit, &[]);
         self.reachable = false;
-    }
-
-    /// Gives each variable its place, and zero to those that may be read before they are assigned.
-    pub(crate) fn declare_vars(&mut self) {
-        for index in 0..self.probe.vars.len() {
-            let ty = &self.probe.vars[index].ty;
-            let var = VarId(index as u32);
-            let is_shared = self.shared.usage.shared.contains(&var.0);
-            let place = match (ty.is_scalar(), is_shared) {
-                (true, false) => Some(VarPlace::Ssa(self.result())),
-                _ if ty.size() == 0 => None,
-                _ if ty.size() > self.input.settings.on_stack_limit.max(8) => {
-                    Some(VarPlace::Scratch(self.shared.scratch_var(self.object, var, ty.size())))
-                }
-                (_, true) => {
-                    let offset = self.shared.frame_var(var, ty.size());
-                    Some(VarPlace::Memory(self.frame_mem().plus(offset)))
-                }
-                (false, false) => {
-                    let slot = self.stack_slot(ty.size().next_multiple_of(8));
-                    let region = super::Region::Stack;
-                    Some(VarPlace::Memory(super::Mem { base: super::Base::Slot(slot), offset: 0, region }))
-                }
-            };
-            self.vars.push(place);
-        }
-    }
-
-    /// Zeroes the variables that some path reads before it assigns them.
-    pub(crate) fn clear_vars(&mut self) {
-        let unassigned: Vec<VarId> = self.shared.usage.unassigned.iter().map(|var| VarId(*var)).collect();
-        for var in unassigned {
-            let ty = &self.probe.vars[var.0 as usize].ty;
-            match self.vars[var.0 as usize] {
-                Some(VarPlace::Ssa(variable)) => {
-                    let zero = self.iconst(0);
-                    self.b.def_var(variable, zero);
-                }
-                Some(_) => {
-                    let mem = self.var_place(var);
-                    let int = repr(ty);
-                    let bytes = match ty {
-                        Ty::String(_) => 1,
-                        ty if ty.is_scalar() => int.size.into(),
-                        ty => ty.size(),
-                    };
-                    self.zero(mem, bytes);
-                }
-                None => {}
-            }
-        }
     }
 }
 
