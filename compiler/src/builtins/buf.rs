@@ -62,7 +62,7 @@ fn lower(l: &mut Lower<'_>, e: &Expr, args: &[Expr]) -> Value {
         }
         _ => l.iconst(capacity.into()),
     };
-    if dst.exact {
+    if dst.is_full() {
         l.zero(dst.mem, e.ty.size());
     }
     l.store(dst.mem, HEADER_BYTES, length);

@@ -2,10 +2,10 @@
 
 use super::{Builtin, Call};
 use crate::diag::Diag;
-use crate::lower::{Lower, Value};
+use crate::lower::{Lower, Value, helper};
 use crate::types::tree::Expr;
 use crate::types::{Check, Int, Ty, codes};
-use cranelift_codegen::ir::InstBuilder as _;
+use cranelift_codegen::ir::{self, InstBuilder as _};
 
 /// The string at an address: `str(p)`, `str(p, length)`. Of a positional parameter, its text.
 pub(super) static STR: Builtin = Builtin::new("str", (1, 2), check).lowered(lower);
@@ -55,28 +55,37 @@ fn capacity(cx: &mut Check<'_>, call: &mut Call) -> Result<Ty, Diag> {
 }
 
 fn lower(l: &mut Lower<'_>, e: &Expr, args: &[Expr]) -> Value {
-    let capacity = e.ty.size();
-    if !matches!(args[0].ty, Ty::Ptr(..) | Ty::Int(_)) && l.address_of_remote(&args[0]).is_none() {
-        // Already here: only cut.
-        let mem = l.lower_to_memory(&args[0], false);
-        return Value::Memory(mem);
-    }
     let dst = l.destination(e);
-    let (address, helper) = match &args[0].ty {
-        Ty::Ptr(..) | Ty::Int(_) => (l.lower_scalar(&args[0]), l.read_str_helper(&args[0])),
-        _ => {
-            let address = l.address_of_remote(&args[0]).expect("tested above");
-            (address, l.read_str_helper_of_place(&args[0]))
-        }
-    };
+    let (address, helper, there) = source(l, &args[0]);
+    let most = l.iconst(u64::from(e.ty.size().min(there)));
     let limit = match args.get(1) {
         Some(length) if l.literal(length).is_none() => {
-            let (length, most) = (l.lower_scalar(length), l.iconst(capacity.into()));
+            let length = l.lower_scalar(length);
             let with_nul = l.b.ins().iadd_imm_s(length, 1);
             l.b.ins().umin(with_nul, most)
         }
-        _ => l.iconst(capacity.into()),
+        _ => most,
     };
-    l.read_string(helper, dst, capacity, limit, address);
+    // The helper writes no more than the limit.
+    let all_written = limit == most && e.ty.size() <= there;
+    if dst.exact || dst.is_full() && !all_written {
+        l.zero(dst.mem, e.ty.size());
+    }
+    let to = l.addr(dst.mem);
+    l.call_helper(helper, &[to, limit, address]);
     Value::Memory(dst.mem)
+}
+
+/// Where the string is, the helper that reads it, and the most bytes it can have.
+fn source(l: &mut Lower<'_>, from: &Expr) -> (ir::Value, u32, u32) {
+    if matches!(from.ty, Ty::Ptr(..) | Ty::Int(_)) {
+        return (l.lower_scalar(from), l.read_str_helper(from), u32::MAX);
+    }
+    match l.address_of_remote(from) {
+        Some(address) => (address, l.read_str_helper_of_place(from), from.ty.size()),
+        None => {
+            let mem = l.lower_to_memory(from, false);
+            (l.addr(mem), helper::PROBE_READ_KERNEL_STR, from.ty.size())
+        }
+    }
 }

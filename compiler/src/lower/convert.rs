@@ -50,7 +50,7 @@ impl Lower<'_> {
             }
             (Ty::String(from), Ty::String(to)) if from < to => {
                 self.lower_into(of, Dest { mem: dst.mem, exact: dst.exact });
-                let rest = if dst.exact { to - from } else { 1 };
+                let rest = if dst.is_full() { to - from } else { 1 };
                 self.zero(dst.mem.plus(*from), rest);
             }
             (Ty::Tuple(_) | Ty::Record(_), Ty::Tuple(_) | Ty::Record(_)) => {
@@ -69,7 +69,7 @@ impl Lower<'_> {
         let (from_fields, to_fields) = (field_types(from), field_types(to));
         let from_offsets = layout(from_fields.iter().copied()).0;
         let to_offsets = layout(to_fields.iter().copied()).0;
-        if dst.exact {
+        if dst.is_full() {
             self.zero(dst.mem, to.size());
         }
         for (i, (from, to)) in from_fields.iter().zip(&to_fields).enumerate() {
@@ -86,7 +86,7 @@ impl Lower<'_> {
                 }
                 (Ty::String(small), Ty::String(large)) if small < large => {
                     self.copy_object(dst, src, from);
-                    let rest = if dst.exact { large - small } else { 1 };
+                    let rest = if dst.is_full() { large - small } else { 1 };
                     self.zero(dst.mem.plus(*small), rest);
                 }
                 (from, _) => self.copy_object(dst, src, from),

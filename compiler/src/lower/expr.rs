@@ -7,7 +7,7 @@
 use cranelift_codegen::ir;
 
 use super::convert::is_exact;
-use super::{Lower, Mem};
+use super::{Lower, Mem, Region};
 use crate::types::tree::{Block, Expr, ExprKind};
 use crate::types::{Ty, layout};
 
@@ -29,6 +29,14 @@ pub(crate) struct Dest {
     pub mem: Mem,
     /// All bytes count, also those behind a string's NUL and between a tuple's fields: keys.
     pub exact: bool,
+}
+
+impl Dest {
+    /// Whether all bytes must be written. On the stack they must: kernels before 6.3 let no helper
+    /// read what was never written (`check_stack_range_initialized`).
+    pub(crate) fn is_full(self) -> bool {
+        self.exact || self.mem.region == Region::Stack
+    }
 }
 
 impl Lower<'_> {
@@ -213,13 +221,13 @@ impl Lower<'_> {
         let (offsets, _) = layout(fields.iter().map(|field| &field.ty));
         let mut end = 0;
         for (field, offset) in fields.iter().zip(offsets) {
-            if dst.exact {
+            if dst.is_full() {
                 self.zero(dst.mem.plus(end), offset - end);
             }
             self.lower_into(field, Dest { mem: dst.mem.plus(offset), exact: dst.exact });
             end = offset + field.ty.size();
         }
-        if dst.exact && end < size {
+        if dst.is_full() && end < size {
             self.zero(dst.mem.plus(end), size - end);
         }
     }

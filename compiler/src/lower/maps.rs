@@ -136,7 +136,7 @@ impl<'a> Lower<'a> {
             key,
             |l, mem| l.copy_object(dst, mem, ty),
             |l| {
-                let bytes = if matches!(ty, Ty::String(_)) && !dst.exact { 1 } else { ty.size() };
+                let bytes = if matches!(ty, Ty::String(_)) && !dst.is_full() { 1 } else { ty.size() };
                 l.zero(dst.mem, bytes);
             },
         );

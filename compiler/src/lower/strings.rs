@@ -18,7 +18,7 @@ impl Lower<'_> {
         text.truncate(capacity as usize);
         let mut padded = text.clone();
         // With the NUL; the rest only where it counts.
-        let len = if dst.exact { capacity as usize } else { (text.len() + 1).min(capacity as usize) };
+        let len = if dst.is_full() { capacity as usize } else { (text.len() + 1).min(capacity as usize) };
         padded.resize(len, 0);
         if len as u32 <= 128 {
             self.store_bytes(dst.mem, &padded);
@@ -27,23 +27,6 @@ impl Lower<'_> {
             let src = self.data_address(string);
             self.copy(dst.mem, Mem::at(src, Region::Rodata), len as u32);
         }
-    }
-
-    /// Reads the string at `address` with a helper of the `probe_read_str` family; at most `limit`
-    /// bytes.
-    pub(crate) fn read_string(
-        &mut self,
-        helper: u32,
-        dst: Dest,
-        capacity: u32,
-        limit: ir::Value,
-        address: ir::Value,
-    ) {
-        if dst.exact {
-            self.zero(dst.mem, capacity);
-        }
-        let to = self.addr(dst.mem);
-        self.call_helper(helper, &[to, limit, address]);
     }
 
     /// Copies a string so that everything behind its NUL is zero.

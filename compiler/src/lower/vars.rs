@@ -63,7 +63,7 @@ impl Lower<'_> {
                     let mem = self.var_place(var);
                     let int = repr(ty);
                     let bytes = match ty {
-                        Ty::String(_) => 1,
+                        Ty::String(_) if mem.region != Region::Stack => 1,
                         ty if ty.is_scalar() => int.size.into(),
                         ty => ty.size(),
                     };
