@@ -182,7 +182,8 @@ fn translate(script: &Script, stage: Option<Stage>) -> Result<Option<Output>, St
     if script.no_warnings {
         diags.retain(|diag| diag.is_error());
     }
-    let colour = if io::stderr().is_terminal() { Colour::Always } else { Colour::Never };
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let colour = if io::stderr().is_terminal() && !plain { Colour::Always } else { Colour::Never };
     eprint!("{}", render(&diags, &sources, colour));
     Ok(output)
 }

@@ -14,6 +14,7 @@ use crate::fields::{Fields, preamble_btf};
 use crate::kernel::Kernel;
 use crate::lower::{self, Input, Lowered, codes};
 use crate::syntax::ast::Span;
+use crate::types::tree::Program;
 use crate::{syntax, types};
 
 /// What to print instead of writing an object.
@@ -81,42 +82,60 @@ fn run(request: &Request<'_>, sources: &Sources, diags: &mut Vec<Diag>) -> Optio
         return None;
     }
     let settings = lower_settings(request, &expanded.config);
-    let input = Input { program: &program, fields: &fields, sources, settings: &settings };
-    let lowered = lower::lower(input).map_err(|errors| diags.extend(errors)).ok()?;
-    if lowered.manifest.needs_unsafe && !request.allow_unsafe {
-        diags.push(
-            Diag::error(&codes::NEEDS_UNSAFE, "the script changes the system", Span::default(), "")
-                .help("allow it with `--unsafe`"),
-        );
-        return None;
-    }
-    generate(lowered, request.stage, diags)
+    generate(Input { program: &program, fields: &fields, sources, settings: &settings }, request, diags)
 }
 
-fn generate(lowered: Lowered, stage: Option<Stage>, diags: &mut Vec<Diag>) -> Option<Output> {
-    match stage {
-        Some(Stage::Manifest) => return Some(Output::Text(manifest_text(&lowered))),
-        Some(Stage::Clif) => return Some(Output::Text(clif(&lowered.module))),
-        _ => {}
-    }
-    match codegen_bpf::compile(lowered.module, &codegen_bpf::Options::default()) {
-        Ok(object) if stage == Some(Stage::Asm) => {
-            let programs = object.programs.iter();
-            let text = programs
-                .map(|p| format!("{} ({}): {} instructions\n{}\n", p.name, p.section, p.insns, p.disasm));
-            Some(Output::Text(text.collect()))
+/// Lowers and generates code. If a program's stack is too small for it, objects move to per-CPU memory.
+fn generate(input: Input<'_>, request: &Request<'_>, diags: &mut Vec<Diag>) -> Option<Output> {
+    let mut settings = input.settings.clone();
+    loop {
+        let lowered =
+            lower::lower(Input { settings: &settings, ..input }).map_err(|e| diags.extend(e)).ok()?;
+        if let Some(span) = lowered.changes_system
+            && !request.allow_unsafe
+        {
+            let message = "the script changes the system";
+            diags.push(Diag::error(&codes::NEEDS_UNSAFE, message, span, "").help("allow it with `--unsafe`"));
+            return None;
         }
-        Ok(object) => Some(Output::Object(object.bytes)),
-        Err(error) => {
-            diags.push(Diag::error(&codes::LIMIT, error.to_string(), Span::default(), ""));
-            None
+        match request.stage {
+            Some(Stage::Manifest) => return Some(Output::Text(manifest_text(&lowered))),
+            Some(Stage::Clif) => return Some(Output::Text(clif(&lowered.module))),
+            Some(Stage::Ast | Stage::Typed | Stage::Asm) | None => {}
+        }
+        match codegen_bpf::compile(lowered.module, &codegen_bpf::Options::default()) {
+            Ok(object) if request.stage == Some(Stage::Asm) => return Some(Output::Text(asm(&object))),
+            Ok(object) => return Some(Output::Object(object.bytes)),
+            Err(codegen_bpf::Error::Stack { .. }) if settings.on_stack_limit > ON_STACK_MIN => {
+                settings.on_stack_limit = ON_STACK_MIN;
+            }
+            Err(error) => {
+                diags.push(Diag::error(&codes::LIMIT, error.to_string(), whole(input.program), ""));
+                return None;
+            }
         }
     }
 }
 
-/// The manifest as it is stored, one entry a line.
+/// Objects of up to a register's size always fit.
+const ON_STACK_MIN: u32 = 8;
+
+/// The first attach point, for messages about the object as a whole.
+fn whole(program: &Program) -> Span {
+    program.probes.first().map(|probe| probe.span).unwrap_or_default()
+}
+
+fn asm(object: &codegen_bpf::Object) -> String {
+    let programs = object.programs.iter();
+    programs
+        .map(|p| format!("{} ({}): {} instructions\n{}\n", p.name, p.section, p.insns, p.disasm))
+        .collect()
+}
+
+/// The manifest as it is stored, but with lines and indents.
 fn manifest_text(lowered: &Lowered) -> String {
-    format!("{:#?}\n", lowered.manifest)
+    let json = serde_json::to_string_pretty(&lowered.manifest);
+    json.expect("a manifest holds only strings, integers and lists of them") + "\n"
 }
 
 fn clif(module: &Module) -> String {

@@ -45,7 +45,9 @@ impl Lower<'_> {
         match &e.kind {
             ExprKind::Call { builtin, args } => {
                 self.at(e.span);
-                self.object.needs_unsafe |= builtin.changes_system;
+                if builtin.changes_system {
+                    self.object.changes_system.get_or_insert(e.span);
+                }
                 self.discarded = true;
                 (builtin.lower)(self, e, args);
                 self.discarded = false;

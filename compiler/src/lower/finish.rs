@@ -8,6 +8,7 @@ use super::{Input, Object, function, layout};
 use crate::diag::Diag;
 use crate::fields::EnumRef;
 use crate::probes;
+use crate::syntax::ast::Span;
 use crate::types::tree::Map;
 use crate::types::{Agg, Ty};
 
@@ -18,6 +19,8 @@ pub struct Lowered {
     pub module: Module,
     /// The manifest, for showing.
     pub manifest: Manifest,
+    /// Where the script first uses a function that changes the system.
+    pub changes_system: Option<Span>,
 }
 
 /// Lowers a script; what BPF, or this compiler, cannot do is reported all at once.
@@ -44,7 +47,7 @@ pub fn lower(input: Input<'_>) -> Result<Lowered, Vec<Diag>> {
         let symbol = object.map_symbols[maps.len()].clone();
         maps.push(map_entry(&mut object, &input, map, symbol));
     }
-    let needs_unsafe = object.needs_unsafe;
+    let changes_system = object.changes_system;
     let mut done = object.finish();
     if done.diags.iter().any(Diag::is_error) {
         return Err(done.diags);
@@ -63,13 +66,13 @@ pub fn lower(input: Input<'_>) -> Result<Lowered, Vec<Diag>> {
         enums,
         globals: done.globals,
         types,
-        needs_unsafe,
+        needs_unsafe: changes_system.is_some(),
     };
     set_formats(&mut manifest, &done.formats);
     let mut module = done.module;
     module.source = Some(SourceFile { name: input.settings.name.clone(), text: input.settings.text.clone() });
     module.extra_sections.push((manifest::SECTION.to_owned(), manifest.to_bytes()));
-    Ok(Lowered { module, manifest })
+    Ok(Lowered { module, manifest, changes_system })
 }
 
 fn map_entry(object: &mut Object, input: &Input<'_>, map: &Map, symbol: String) -> manifest::Map {

@@ -14,6 +14,7 @@ use super::core_types::CoreTypes;
 use super::{Input, names};
 use crate::diag::Diag;
 use crate::fields::EnumRef;
+use crate::syntax::ast::Span;
 
 /// `BPF_MAP_TYPE_*`.
 pub(crate) mod map_type {
@@ -56,8 +57,8 @@ pub(crate) struct Object {
     pub(crate) map_symbols: Vec<String>,
     /// Formats of `strftime`, by number.
     pub(crate) formats: Vec<String>,
-    /// Some builtin changes the system.
-    pub(crate) needs_unsafe: bool,
+    /// Where a builtin is used that changes the system.
+    pub(crate) changes_system: Option<Span>,
     /// Functions, of which some are still to be filled in.
     functions: Vec<Option<codegen_bpf::Function>>,
     pub(super) shared: BTreeMap<Shared, u32>,
@@ -83,7 +84,7 @@ impl Object {
             diags: Vec::new(),
             map_symbols: Vec::new(),
             formats: Vec::new(),
-            needs_unsafe: false,
+            changes_system: None,
             functions: Vec::new(),
             shared: BTreeMap::new(),
             strings: BTreeMap::new(),

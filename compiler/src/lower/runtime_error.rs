@@ -3,7 +3,7 @@
 use cranelift_codegen::ir;
 use manifest::{Event, RuntimeError};
 
-use super::{Lower, Shared, helper};
+use super::{Base, Lower, Mem, Region, Shared, helper};
 use crate::syntax::ast::Span;
 
 /// Record: number of the event, return code.
@@ -27,7 +27,8 @@ impl Lower<'_> {
     /// Body of [`Shared::RuntimeError`]: `(event, return code)`.
     pub(crate) fn write_runtime_error(&mut self, number: ir::Value, retcode: ir::Value) -> ir::Value {
         // Rare and small: copying the record takes less code than reserving it.
-        let record = self.temp(RECORD_BYTES);
+        let slot = self.stack_slot(RECORD_BYTES);
+        let record = Mem { base: Base::Slot(slot), offset: 0, region: Region::Stack };
         self.store(record, 8, number);
         self.store(record.plus(RETCODE_OFFSET), 8, retcode);
         let pages = self.input.settings.run.perf_rb_pages;
