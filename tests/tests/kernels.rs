@@ -18,6 +18,8 @@ use tests::{Failure, kernel_btf, lab, objects, oracle, verdict};
 const SONDE_LIMIT_S: u64 = 60;
 /// The reference tracer takes some ten seconds to start under emulation, several times that on a busy machine.
 const ORACLE_LIMIT_S: u64 = 240;
+/// What is still in its buffers when SIGINT comes may be lost, and emptying them is slow under emulation.
+const ORACLE_LINGER_MS: u64 = 3000;
 
 /// One case on one kernel: one line of the report.
 struct Run {
@@ -238,7 +240,9 @@ fn add_oracle_job(case: &Case, kernel: &str, batches: &mut BTreeMap<String, Batc
     argv.extend(case.args.iter().cloned());
     argv.push(batch.put(&case.script, &format!("scripts/{}.bt", case.name))?);
     add_params(case, &mut argv);
-    batch.jobs.push(Job { id, argv, ..base_job(case, ORACLE_LIMIT_S) });
+    let job = base_job(case, ORACLE_LIMIT_S);
+    let interrupt_after_ms = job.interrupt_after_ms.map(|ms| ms.max(ORACLE_LINGER_MS));
+    batch.jobs.push(Job { id, argv, interrupt_after_ms, ..job });
     Ok(())
 }
 
