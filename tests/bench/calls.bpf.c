@@ -8,6 +8,7 @@ struct {
 	__type(key, struct key);
 	__type(value, __u64);
 } counts SEC(".maps");
+REPORTS_FULL_MAPS
 char LICENSE[] SEC("license") = "GPL";
 
 SEC("tracepoint/raw_syscalls/sys_enter")
@@ -15,12 +16,13 @@ int calls(void *ctx)
 {
 	struct key key;
 	__u64 one = 1, *n;
+	long error;
 
 	get_current_comm(&key, sizeof(key));
 	n = map_lookup_elem(&counts, &key);
 	if (n)
 		*n += 1;
-	else
-		map_update_elem(&counts, &key, &one, BPF_ANY);
+	else if ((error = map_update_elem(&counts, &key, &one, BPF_ANY)))
+		map_full(0, error);
 	return 0;
 }

@@ -13,6 +13,7 @@ struct {
 	__type(key, __u64);
 	__type(value, __u64);
 } usecs SEC(".maps");
+REPORTS_FULL_MAPS
 char LICENSE[] SEC("license") = "GPL";
 
 static __attribute__((always_inline)) __u64 log2_u64(__u64 v)
@@ -30,7 +31,9 @@ SEC("tracepoint/sched/sched_wakeup")
 int wakeup(struct trace_event_raw_sched_wakeup_template *ctx)
 {
 	__u64 pid = (__s32)ctx->pid, now = ktime_get_ns();
-	map_update_elem(&start, &pid, &now, BPF_ANY);
+	long error = map_update_elem(&start, &pid, &now, BPF_ANY);
+	if (error)
+		map_full(0, error);
 	return 0;
 }
 
@@ -38,6 +41,7 @@ SEC("tracepoint/sched/sched_switch")
 int switched(struct trace_event_raw_sched_switch *ctx)
 {
 	__u64 pid = (__s32)ctx->next_pid, one = 1, bucket, us, *then, *n;
+	long error;
 
 	then = map_lookup_elem(&start, &pid);
 	if (!then || !*then)
@@ -48,8 +52,8 @@ int switched(struct trace_event_raw_sched_switch *ctx)
 	n = map_lookup_elem(&usecs, &bucket);
 	if (n)
 		*n += 1;
-	else
-		map_update_elem(&usecs, &bucket, &one, BPF_ANY);
+	else if ((error = map_update_elem(&usecs, &bucket, &one, BPF_ANY)))
+		map_full(1, error);
 	map_delete_elem(&start, &pid);
 	return 0;
 }
