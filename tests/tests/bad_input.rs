@@ -17,11 +17,11 @@ const REACHED_THE_KERNEL: i32 = 98;
 /// Runs the loader on `$O` and watches what it does to the kernel.
 const WATCHED_RUN: &str = r#"
 count() { bpftool prog list; bpftool link list; bpftool map list; }
-count | grep -c '^[0-9]' > /tmp/before
+before=$(count | grep -c '^[0-9]')
 timeout -s INT -k 5 20 strace -f -qq -o /tmp/calls -e trace=bpf,perf_event_open sonde run "$O"
 status=$?
-count | grep -c '^[0-9]' > /tmp/after
-cmp -s /tmp/before /tmp/after || { cat /tmp/before /tmp/after; exit 99; }
+after=$(count | grep -c '^[0-9]')
+[ "$before" = "$after" ] || { echo "$before before, $after after"; exit 99; }
 grep -E 'BPF_PROG_LOAD|BPF_LINK_CREATE|BPF_RAW_TRACEPOINT_OPEN|perf_event_open\(' /tmp/calls && exit 98
 exit $status
 "#;
