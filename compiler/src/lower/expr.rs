@@ -74,6 +74,7 @@ impl Lower<'_> {
 
     /// A scalar.
     pub(crate) fn lower_scalar(&mut self, e: &Expr) -> ir::Value {
+        self.at(e.span);
         match &e.kind {
             ExprKind::Int(value) => self.iconst(*value),
             ExprKind::Var(var) => self.read_var(*var, &e.ty),
@@ -172,6 +173,7 @@ impl Lower<'_> {
 
     /// Writes the value of `e` to `dst`.
     pub(crate) fn lower_into(&mut self, e: &Expr, dst: Dest) {
+        self.at(e.span);
         if e.ty.is_scalar() {
             let value = self.lower_scalar(e);
             self.store(dst.mem, e.ty.size(), value);

@@ -88,6 +88,10 @@ impl Lower<'_> {
             Located::Remote(remote) => {
                 let declared = remote.size.unwrap_or(size).min(size);
                 let address = self.remote_address(&remote);
+                if remote.via == Via::Typed && declared == size && is_loadable(&e.ty) {
+                    self.copy(dst.mem, Mem::at(address, Region::Kernel), size);
+                    return;
+                }
                 self.probe_read(remote.via.helper(), dst.mem, declared, address);
                 if declared < size {
                     self.zero(dst.mem.plus(declared), size - declared);
@@ -226,6 +230,19 @@ impl BitField {
     pub(crate) fn bytes(self) -> u32 {
         (self.offset + u32::from(self.width)).div_ceil(8).next_power_of_two().min(8)
     }
+}
+
+/// Whether typed loads may take the object in pieces of 8 bytes: the verifier lets them cross the
+/// elements of an array of scalars, nothing else (`btf_struct_walk`). No helper is needed then, which
+/// a locked-down kernel would refuse.
+fn is_loadable(ty: &Ty) -> bool {
+    const BYTES_MAX: u32 = 32;
+    let scalars = match ty {
+        Ty::String(_) => true,
+        Ty::Array(of, _) => of.is_scalar(),
+        _ => false,
+    };
+    scalars && ty.size() <= BYTES_MAX
 }
 
 /// Whether an argument of this type cannot be loaded from the context.

@@ -43,6 +43,9 @@ mod strings;
 mod usage;
 mod vars;
 
+#[cfg(test)]
+mod tests;
+
 use cranelift_codegen::ir::{self, InstBuilder as _, types};
 use cranelift_frontend::FunctionBuilder;
 
