@@ -126,7 +126,15 @@ struct List {
 }
 
 fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version come this way, too. A reader that has gone away is nobody's concern.
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+        }
+    };
+    let result = match cli.command {
         Sub::Build(args) => build(&args),
         Sub::Run(args) => run(&args),
         Sub::List(args) => list(&args),

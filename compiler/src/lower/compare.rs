@@ -130,7 +130,8 @@ impl Lower<'_> {
     /// Compares up to the first NUL within `capacity` bytes.
     pub(crate) fn equal_strings(&mut self, a: Mem, b: Mem, capacity: u32) -> ir::Value {
         if capacity <= INLINE_COMPARE_MAX {
-            let (a, b) = (self.padded_copy(a, capacity), self.padded_copy(b, capacity));
+            // The copy ends with a NUL; all `capacity` bytes before it count.
+            let (a, b) = (self.padded_copy(a, capacity + 1), self.padded_copy(b, capacity + 1));
             let int = |size: u32| Int { size: size as u8, signed: false };
             return self.equal_bytes(
                 capacity,

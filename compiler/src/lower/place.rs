@@ -248,7 +248,10 @@ impl<'a> Lower<'a> {
         match &e.kind {
             ExprKind::RetVal => matches!(**pointee, Ty::Struct(_)),
             ExprKind::Arg(index) => {
-                matches!(**pointee, Ty::Struct(_)) && matches!(self.arg(*index).source, ArgSource::Word(_))
+                let arg = self.arg(*index);
+                // The verifier wants a null check before it loads through these.
+                let nullable = arg.name.ends_with("__nullable");
+                matches!(**pointee, Ty::Struct(_)) && matches!(arg.source, ArgSource::Word(_)) && !nullable
             }
             ExprKind::Call { builtin, .. } => builtin.name == "curtask",
             ExprKind::Var(VarId(var)) => self.shared.typed_vars.contains(var),
