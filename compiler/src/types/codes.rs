@@ -289,3 +289,12 @@ pub const USELESS_ARGUMENT: Code = Code {
     example: "begin { print(str(0, 99999)); }",
     remedy: "raise the limit in the `config` block, or remove the argument",
 };
+
+/// Text literal skipped to its end.
+pub const PAST_END: Code = Code {
+    id: "W0210",
+    what: "more bytes of a text literal are skipped than it has",
+    why: "nothing is left of it",
+    example: "begin { print(\"ab\" + 3); }",
+    remedy: "skip fewer bytes",
+};

@@ -133,7 +133,7 @@ impl Check<'_> {
         Ok(fields)
     }
 
-    fn string(&mut self, bytes: &[u8], span: Span) -> Checked<Expr> {
+    pub(super) fn string(&mut self, bytes: &[u8], span: Span) -> Checked<Expr> {
         // Longer ones are fine as formats; what would be stored is bounded where it is stored.
         let size = u32::try_from(bytes.len() + 1).unwrap_or(u32::MAX);
         Ok(Expr::new(ExprKind::Str(bytes.to_vec()), Ty::String(size), span))
@@ -311,6 +311,7 @@ impl Check<'_> {
             let operand = self.raw(operand)?;
             return self.deref(operand, span);
         }
+        let is_number = matches!(operand.kind, ast::ExprKind::Int(_));
         let mut operand = self.value(operand)?;
         if op == ast::UnaryOp::Not {
             self.check_condition(&operand)?;
@@ -341,14 +342,24 @@ impl Check<'_> {
                     "below the smallest `int64`",
                 )));
             }
-            // The complement of a literal is a number without sign.
-            let complement = op == ast::UnaryOp::BitNot && folded < 0 || wide == Ty::U64;
-            let folded = if complement { folded & i128::from(u64::MAX) } else { folded };
+            // The complement of a literal is a number without sign, and a number behind `-` a negative one.
+            let complement = match op {
+                ast::UnaryOp::BitNot => folded < 0 || wide == Ty::U64,
+                _ => wide == Ty::U64 && !is_number,
+            };
+            let bits = if wide == Ty::U64 { 8 * operand.ty.size() } else { 64 };
+            let folded = if complement { folded & (i128::from(u64::MAX) >> (64 - bits)) } else { folded };
             return Ok(int_literal(folded, span));
         }
-        self.convert(&mut operand, &wide);
+        // Without sign the result has no more bits than the operand: `~` of a `uint8` is below 256.
+        if wide == Ty::I64 || operand.ty == Ty::Bool {
+            self.convert(&mut operand, &wide);
+        }
+        let narrow = if matches!(operand.ty, Ty::Int(_)) { operand.ty.clone() } else { wide.clone() };
         let op = if op == ast::UnaryOp::Neg { Unary::Neg } else { Unary::BitNot };
-        Ok(Expr::new(ExprKind::Unary { op, operand: Box::new(operand) }, wide, span))
+        let mut result = Expr::new(ExprKind::Unary { op, operand: Box::new(operand) }, narrow, span);
+        self.convert(&mut result, &wide);
+        Ok(result)
     }
 
     /// The type both have when compared.

@@ -67,6 +67,26 @@ fn as_int(ty: &Ty) -> Option<Int> {
     }
 }
 
+/// Literals as they are compared: nothing holds every `int64` and every `uint64`, so casts to both are
+/// compared as `int64`.
+fn compared((x, x_ty): (i128, &Ty), (y, y_ty): (i128, &Ty)) -> (i128, i128) {
+    let is_bare = *x_ty == literal_type(x) && *y_ty == literal_type(y);
+    let bits = |value: i128| i128::from(value as i64);
+    match (as_int(x_ty), as_int(y_ty)) {
+        (Some(a), Some(b)) if !is_bare && a.signed != b.signed && a.size.max(b.size) == 8 => {
+            (bits(x), bits(y))
+        }
+        _ => (x, y),
+    }
+}
+
+/// A text literal and a count of its bytes, in either order.
+fn text_and_number<'e>(left: &'e Expr, right: &'e Expr) -> Option<(&'e [u8], usize)> {
+    let (text, number) = left.text().map(|text| (text, right)).or_else(|| Some((right.text()?, left)))?;
+    let number = number.literal().filter(|_| matches!(number.ty, Ty::Int(_)))?;
+    Some((text, usize::try_from(number).ok()?))
+}
+
 fn wide(signed: bool) -> Ty {
     if signed { Ty::I64 } else { Ty::U64 }
 }
@@ -93,9 +113,12 @@ impl Check<'_> {
         if let (Some(a), Some(b)) = (left.text(), right.text())
             && op == BinOp::Add
         {
-            let joined = [a, b].concat();
-            let size = u32::try_from(joined.len() + 1).unwrap_or(u32::MAX);
-            return Ok(Expr::new(ExprKind::Str(joined), Ty::String(size), span));
+            return self.string(&[a, b].concat(), span);
+        }
+        if op == BinOp::Add
+            && let Some((text, skipped)) = text_and_number(&left, &right)
+        {
+            return self.tail(text, skipped, span);
         }
         match (as_int(&left.ty), as_int(&right.ty)) {
             (Some(a), Some(b)) => self.integers(op, op_span, span, (left, a), (right, b)),
@@ -105,6 +128,15 @@ impl Check<'_> {
             _ if class(op) == Class::Equality => self.equality(op, op_span, span, left, right),
             _ => Err(self.bad_operands(op, op_span, &left, &right)),
         }
+    }
+
+    /// `"text" + 2`: what is left of a literal, as of a C pointer to it.
+    fn tail(&mut self, text: &[u8], skipped: usize, span: Span) -> Checked<Expr> {
+        if skipped > text.len() {
+            let message = format!("the literal has only {} bytes", text.len());
+            self.warn(Diag::warning(&codes::PAST_END, message, span, "always empty"));
+        }
+        self.string(text.get(skipped..).unwrap_or_default(), span)
     }
 
     fn bad_operands(
@@ -206,6 +238,7 @@ impl Check<'_> {
         (y, y_ty): (i128, &Ty),
     ) -> Checked<Expr> {
         let truth = |value: bool| Ok(Expr::new(ExprKind::Int(u64::from(value)), Ty::Bool, span));
+        let (x, y) = if class(op) == Class::Arithmetic { (x, y) } else { compared((x, x_ty), (y, y_ty)) };
         let shift = |y: i128| (0..BITS).contains(&y);
         let value = match op {
             BinOp::Eq => return truth(x == y),
@@ -217,12 +250,8 @@ impl Check<'_> {
             BinOp::Div | BinOp::Rem if y == 0 => return Err(self.zero_divisor(op, op_span, span)),
             BinOp::Shl | BinOp::Shr if !shift(y) => {
                 let message = format!("a shift by {y} is out of range");
-                return Err(self.fail(Diag::error(
-                    &codes::BAD_CONSTANT,
-                    message,
-                    span,
-                    "0 to 63 is possible",
-                )));
+                let label = "0 to 63 is possible";
+                return Err(self.fail(Diag::error(&codes::BAD_CONSTANT, message, span, label)));
             }
             BinOp::Add => Some(x + y),
             BinOp::Sub => Some(x - y),

@@ -192,12 +192,21 @@ fn operators() {
     check_body("$a = (uint8)1 + 1; $b = ~1;", &["$a = 2:uint64", "$b = 18446744073709551614:uint64"]);
     check_body("$a = \"/\"[0];", &["$a = 47:int8"]);
     check_body("$a = \"a\" + \"b\";", &["$a = \"ab\":string[3]"]);
+    check_body("$a = \"text\" + 2; $b = 4 + \"text\";", &["$a = \"xt\":string[3]", "$b = \"\":string[1]"]);
+    check_body("$a = \"x\" + 2;", &["$a = \"\":string[1]", "W0210 the literal has only 1 bytes"]);
+    // Without sign, the complement stays within the operand's bits.
+    check_body("$a = ~pid;", &["$a = cast(~(pid():uint32):uint32):uint64"]);
+    check_body("$a = ~(uint8)1; $b = -(uint16)1;", &["$a = 254:int16", "$b = 65535:int32"]);
+    check_body("$a = -9223372036854775808;", &["$a = -9223372036854775808:int64"]);
+    // Nothing holds all of `int64` and `uint64`: they compare as `int64`.
+    check_body("$a = (int64)-1 == (uint64)-1;", &["$a = 1:bool"]);
 }
 
 #[test]
 fn operators_wrong() {
     check_body_err("$a = comm * 2;", &["E0201 `*` has no meaning for a `string[16]` and an `int8`"]);
     check_body_err("if (comm) { }", &["E0202 a `string[16]` is no condition"]);
+    check_body_err("$a = \"text\" + -1;", &["E0201 `+` has no meaning for a `string[5]` and an `int8`"]);
     check_body_err("$a = 1 / 0;", &["E0210 the right side of `/` is zero"]);
     check_body_err("$a = 9223372036854775807 * 4;", &["E0210 the result of `*` does not fit in 64 bits"]);
     check_body_err("$a = kstack; $b = (int32)$a;", &["E0203 a `kstack` cannot be cast to `int32`"]);
@@ -437,6 +446,7 @@ fn examples_of_codes() {
         &UNNECESSARY_CAST,
         &DISTINCT_POINTERS,
         &USELESS_ARGUMENT,
+        &PAST_END,
         &UNKNOWN_PROVIDER,
         &BAD_PARTS,
         &NO_FUNCTION,
