@@ -54,23 +54,28 @@ fn capacity(cx: &mut Check<'_>, call: &mut Call) -> Result<Ty, Diag> {
     Ok(Ty::String(wanted.min(max)))
 }
 
+/// A length counts the NUL, so what is read is one byte shorter.
 fn lower(l: &mut Lower<'_>, e: &Expr, args: &[Expr]) -> Value {
     let dst = l.destination(e);
     let (address, helper, there) = source(l, &args[0]);
-    let most = l.iconst(u64::from(e.ty.size().min(there)));
-    let limit = match args.get(1) {
-        Some(length) if l.literal(length).is_none() => {
-            let length = l.lower_scalar(length);
-            let with_nul = l.b.ins().iadd_imm_s(length, 1);
-            l.b.ins().umin(with_nul, most)
-        }
-        _ => most,
+    let most = u64::from(e.ty.size().min(there));
+    let known = match args.get(1) {
+        None => Some(most),
+        Some(length) => l.literal(length).map(|length| length.min(most)),
     };
-    // The helper writes no more than the limit.
-    let all_written = limit == most && e.ty.size() <= there;
-    if dst.exact || dst.is_full() && !all_written {
+    // The helper writes no more than the limit, and nothing at all if that is zero.
+    if dst.exact || dst.is_full() && known != Some(u64::from(e.ty.size())) {
         l.zero(dst.mem, e.ty.size());
+    } else if known.is_none_or(|limit| limit == 0) {
+        l.zero(dst.mem, 1);
     }
+    let limit = match (known, args.get(1)) {
+        (None, Some(length)) => {
+            let (length, most) = (l.lower_scalar(length), l.iconst(most));
+            l.b.ins().umin(length, most)
+        }
+        (known, _) => l.iconst(known.unwrap_or(most)),
+    };
     let to = l.addr(dst.mem);
     l.call_helper(helper, &[to, limit, address]);
     Value::Memory(dst.mem)
