@@ -225,7 +225,8 @@ impl Run<'_> {
         self.output.maps_at_exit(&mut self.host).map_err(output_error)?;
         self.output.total_lost().map_err(output_error)?;
         self.output.flush().map_err(output_error)?;
-        Ok(code.or(end_code).unwrap_or(0))
+        // The last `exit` counts.
+        Ok(end_code.or(code).unwrap_or(0))
     }
 }
 
