@@ -132,10 +132,14 @@ fn merge_tails(mir: &mut Mir) {
     let blocks = reachable(mir);
     for (position, &a) in blocks.iter().enumerate() {
         for &b in &blocks[..position] {
+            // Pairs grow with the square of the script; most part ways at once.
             let same_way =
                 !matches!(mir.blocks[a].end, End::Branch { .. }) && mir.blocks[a].end == mir.blocks[b].end;
+            if !same_way {
+                continue;
+            }
             let tail = common_tail(&mir.blocks[a], &mir.blocks[b]);
-            if same_way && tail > 0 {
+            if tail > 0 {
                 share_tail(mir, a, b, tail);
             }
         }
