@@ -42,7 +42,7 @@ pub fn errors() -> impl Iterator<Item = (u64, &'static str)> {
     numbered(ERRNO).map(|(number, rest)| (number, rest.split_once(' ').map_or(rest, |(_, text)| text)))
 }
 
-/// Numbers and names of signals (`9`, `SIGKILL`), by number.
+/// Numbers and texts of signals (`9`, `Killed`), by number.
 pub fn signals() -> impl Iterator<Item = (u64, &'static str)> {
     numbered(SIGNALS)
 }
@@ -121,7 +121,7 @@ mod tests {
         assert_eq!(openat[1], SyscallArg { ty: "const char *", name: "filename" });
         assert_eq!(syscall_args("getpid").as_deref(), Some(&[][..]));
         assert!(errors().any(|e| e == (2, "No such file or directory")));
-        assert!(signals().any(|s| s == (9, "SIGKILL")));
+        assert!(signals().any(|s| s == (9, "Killed")));
         assert!(syscall_numbers().any(|s| s == (257, "openat")));
     }
 }

@@ -34,7 +34,7 @@ fn lower_strerror(l: &mut Lower<'_>, e: &Expr, args: &[Expr]) -> Value {
 
 fn lower_signal_name(l: &mut Lower<'_>, e: &Expr, args: &[Expr]) -> Value {
     let number = l.lower_scalar(&args[0]);
-    copy_name(l, e, number, stdlib::signals(), "Unknown signal")
+    copy_name(l, e, number, stdlib::signals(), "N/A")
 }
 
 fn lower_syscall_name(l: &mut Lower<'_>, e: &Expr, args: &[Expr]) -> Value {
