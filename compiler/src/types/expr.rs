@@ -102,6 +102,7 @@ impl Check<'_> {
     fn tuple(&mut self, fields: &[ast::Expr], span: Span) -> Checked<Expr> {
         let fields = self.fields_of(fields.iter())?;
         let ty = Ty::Tuple(fields.iter().map(|field| field.ty.clone()).collect());
+        self.check_parts(&ty, span)?;
         Ok(Expr::new(ExprKind::Tuple(fields), ty, span))
     }
 
@@ -109,6 +110,7 @@ impl Check<'_> {
         let names = fields.iter().map(|(name, _)| name.text.clone());
         let values = self.fields_of(fields.iter().map(|(_, value)| value))?;
         let ty = Ty::Record(names.zip(&values).map(|(name, value)| (name, value.ty.clone())).collect());
+        self.check_parts(&ty, span)?;
         Ok(Expr::new(ExprKind::Record(values), ty, span))
     }
 

@@ -95,6 +95,26 @@ impl Check<'_> {
         let message = format!("`{}` is too large", self.fields.show(ty));
         Err(self.fail(Diag::error(&codes::BAD_CONSTANT, message, span, format!("at most {BYTES_MAX} bytes"))))
     }
+
+    /// Refuses a tuple or record of too many parts: a line that pairs a value with itself doubles them.
+    pub(super) fn check_parts(&mut self, ty: &Ty, span: Span) -> Checked<()> {
+        if parts(ty) <= PARTS_MAX {
+            return Ok(());
+        }
+        let message = "the tuple has too many parts";
+        let label = format!("at most {PARTS_MAX}, with those of its fields");
+        let diag = Diag::error(&codes::BAD_CONSTANT, message, span, label);
+        Err(self.fail(diag.help("keep the parts in variables or maps of their own")))
+    }
+}
+
+/// Values in a value, with itself, each counted as often as it is there.
+fn parts(ty: &Ty) -> usize {
+    match ty {
+        Ty::Tuple(fields) => 1 + fields.iter().map(parts).sum::<usize>(),
+        Ty::Record(fields) => 1 + fields.iter().map(|(_, ty)| parts(ty)).sum::<usize>(),
+        _ => 1,
+    }
 }
 
 /// What a pointer inside memory of this space points into.
@@ -108,6 +128,9 @@ const fn int(size: u8, signed: bool) -> Ty {
 
 /// No value of a script is larger, so that sums of sizes stay far from the limits of 32 bits.
 const BYTES_MAX: u32 = 1 << 20;
+
+/// No tuple of a script has more values in it: types are trees, and cost time and memory by their parts.
+const PARTS_MAX: usize = 4096;
 
 /// Frames of a stack whose number is not given.
 const STACK_LIMIT: u32 = 127;

@@ -130,6 +130,15 @@ fn variables_widen_over_the_whole_program() {
 }
 
 #[test]
+fn tuples_of_tuples_stay_small() {
+    for first in ["(1, 2)", "()", "(a = 1, b = 2)"] {
+        let doubled: String = (1..40).map(|i| format!("$x{i} = ($x{}, $x{});", i - 1, i - 1)).collect();
+        let shown = typed(&format!("begin {{ $x0 = {first}; {doubled} }}"));
+        assert!(shown.contains("E0210 the tuple has too many parts"), "{shown}");
+    }
+}
+
+#[test]
 fn variables_wrong() {
     check_body_err("$a = 1; $a = \"x\";", &["E0213 variable `$a` holds both `int8` and `string[2]`"]);
     check_body_err("if (1) { $a = 1; } print($a);", &["E0151 undefined variable `$a`"]);
