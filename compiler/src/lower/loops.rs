@@ -8,7 +8,8 @@
 use cranelift_codegen::ir::{self, InstBuilder as _, condcodes::IntCC};
 
 use super::expr::Dest;
-use super::{Lower, Mem, Region, helper};
+use super::{Lower, Mem, Region, codes, helper};
+use crate::diag::Diag;
 use crate::syntax::ast::Span;
 use crate::types::tree::{Block, Expr, MapId, VarId};
 use crate::types::{Ty, layout};
@@ -24,6 +25,8 @@ pub(crate) struct Target {
 const GO_ON: u64 = 0;
 /// A callback's answer: no more rounds.
 const STOP: u64 = 1;
+/// No program is larger (kernel `BPF_COMPLEXITY_LIMIT_INSNS`).
+const INSNS_MAX: usize = 1_000_000;
 
 impl Lower<'_> {
     pub(crate) fn lower_while(&mut self, cond: &Expr, body: &Block) {
@@ -48,7 +51,7 @@ impl Lower<'_> {
     pub(crate) fn lower_unroll(&mut self, times: u32, body: &Block) {
         let done = self.b.create_block();
         for _ in 0..times {
-            if !self.reachable {
+            if !self.reachable || self.is_too_large(body) {
                 break;
             }
             self.facts.forget_elements();
@@ -66,6 +69,19 @@ impl Lower<'_> {
         self.b.ins().jump(done, &[]);
         let facts = self.facts.clone();
         self.start(done, facts);
+    }
+
+    /// Whether the function is larger than the kernel accepts, which is reported once.
+    fn is_too_large(&mut self, body: &Block) -> bool {
+        let is_too_large = self.b.func.dfg.num_insts() > INSNS_MAX;
+        let is_reported = self.object.diags.iter().any(|diag| diag.code.id == codes::LIMIT.id);
+        if is_too_large && !is_reported {
+            let message = format!("`unroll` makes more than {INSNS_MAX} instructions");
+            let span = body.stmts.first().map_or(Span::default(), |stmt| stmt.span);
+            let diag = Diag::error(&codes::LIMIT, message, span, "");
+            self.object.diags.push(diag.help("use `for ($i : 0..n)`, whose body is there once"));
+        }
+        is_too_large
     }
 
     pub(crate) fn lower_break(&mut self) {

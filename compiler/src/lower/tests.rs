@@ -160,6 +160,18 @@ fn errors_name_their_place() {
 }
 
 #[test]
+fn unrolled_loops_end() {
+    let kernel = Path::new(env!("CARGO_MANIFEST_DIR")).join("../golden/kernel");
+    let kernel = Kernel::from_path(&kernel).expect("golden/kernel is part of the tree");
+    let text = "begin { unroll (100) { unroll (100) { unroll (100) { unroll (100) { @ = nsecs; } } } } }";
+    let (name, env, stage, allow_unsafe) = ("a.bt", &BTreeMap::new(), None, false);
+    let request = crate::pipeline::Request { name, text, env, kernel: &kernel, stage, allow_unsafe };
+    let (output, diags, _) = crate::pipeline::compile(&request);
+    let codes: Vec<_> = diags.iter().map(|diag| diag.code.id).collect();
+    assert!(output.is_none() && codes == ["E0300"], "{diags:?}");
+}
+
+#[test]
 fn histograms_append_the_bucket_to_the_key() {
     let lowered = lowered("kprobe:vfs_read { @[comm, cpu] = hist(arg2); }");
     let map = &lowered.module.maps[0];
