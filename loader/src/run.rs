@@ -72,7 +72,10 @@ pub fn run(object: Object, mut options: RunOptions, warn: &mut dyn FnMut(&str)) 
     run.run_special(|at| matches!(at, AttachPoint::Begin))?;
     let interrupted = || wait_readable([Some(signals.as_fd())], Duration::ZERO).is_ok_and(|[ready]| ready);
     let attached = attach::attach_all(&session.object, &session.loaded, &interrupted, warn)?;
-    run.say_attached(&attached)?;
+    // A signal cuts attaching short; what is missing then is no mistake of the script.
+    if !interrupted() {
+        run.say_attached(&attached)?;
+    }
     if options.dry_run {
         return Ok(0);
     }

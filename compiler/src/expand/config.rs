@@ -167,7 +167,7 @@ const OPTIONS: [(&str, Set); 22] = [
     ("log_size", |c, v| number(v).map(|n| c.log_size = n)),
     ("max_bpf_progs", |c, v| number(v).map(|n| c.max_bpf_progs = n)),
     ("max_cat_bytes", |c, v| number(v).map(|n| c.max_cat_bytes = n)),
-    ("max_map_keys", |c, v| number(v).map(|n| c.max_map_keys = n)),
+    ("max_map_keys", |c, v| positive(v).map(|n| c.max_map_keys = n)),
     ("max_probes", |c, v| number(v).map(|n| c.max_probes = n)),
     ("max_strlen", |c, v| number(v).map(|n| c.max_strlen = n)),
     ("missing_probes", |c, v| word(v).map(|w| c.missing_probes = w)),
@@ -191,7 +191,7 @@ const RENAMED: [(&str, &str, Set); 4] = [
     ("strlen", "max_strlen", |c, v| number(v).map(|n| c.max_strlen = n)),
     ("no_cpp_demangle", "cpp_demangle", |c, v| truth(v).map(|b| c.cpp_demangle = !b)),
     ("cat_bytes_max", "max_cat_bytes", |c, v| number(v).map(|n| c.max_cat_bytes = n)),
-    ("map_keys_max", "max_map_keys", |c, v| number(v).map(|n| c.max_map_keys = n)),
+    ("map_keys_max", "max_map_keys", |c, v| positive(v).map(|n| c.max_map_keys = n)),
 ];
 
 const IGNORED: [&str; 6] = [
@@ -210,6 +210,10 @@ const LICENSES: [&str; 6] =
 
 fn number(v: &Value) -> Result<u64, String> {
     v.number.ok_or_else(|| "an unsigned number".to_owned())
+}
+
+fn positive(v: &Value) -> Result<u64, String> {
+    number(v).ok().filter(|&n| n > 0).ok_or_else(|| "a number of at least 1".to_owned())
 }
 
 fn truth(v: &Value) -> Result<bool, String> {

@@ -1,7 +1,7 @@
 //! The passes: bodies are checked again until types of maps and variables stay.
 
 use super::check::Check;
-use super::maps::MapState;
+use super::maps::{MapState, Slot};
 use super::promote::Flex;
 use super::tree::{Map, MapDecl, Probe, Program, Var};
 use super::vars::Vars;
@@ -169,13 +169,16 @@ fn decl_kind(decl: &ast::MapDecl) -> Option<MapDecl> {
         "lruhash" => true,
         _ => return None,
     };
-    Some(MapDecl { lru, percpu, max_entries: u32::try_from(decl.max_entries).ok()? })
+    let max_entries = u32::try_from(decl.max_entries).ok().filter(|&n| n > 0)?;
+    Some(MapDecl { lru, percpu, max_entries })
 }
 
 /// Every map has a value, and a declaration that suits it.
 fn finish_maps(maps: &[MapState], diags: &mut Vec<Diag>) {
     for map in maps {
         let name = &map.name;
+        diags
+            .extend([&map.key, &map.value].into_iter().flatten().filter_map(|slot| refuse_empty(name, slot)));
         let Some(decl) = &map.declared else {
             if let (None, Some((_, first))) = (&map.value, map.keyed)
                 && !diags.iter().any(|diag| diag.is_error())
@@ -186,9 +189,9 @@ fn finish_maps(maps: &[MapState], diags: &mut Vec<Diag>) {
             continue;
         };
         let Some(kind) = decl_kind(decl) else {
-            let diag = if decl.max_entries > u64::from(u32::MAX) {
-                let message = format!("map `@{name}` has too many entries");
-                Diag::error(&codes::MAP_DECLARATION, message, decl.span, "at most 4294967295")
+            let diag = if !(1..=u64::from(u32::MAX)).contains(&decl.max_entries) {
+                let message = format!("map `@{name}` cannot have {} entries", decl.max_entries);
+                Diag::error(&codes::MAP_DECLARATION, message, decl.span, "1 to 4294967295 are possible")
             } else {
                 let message = format!("there is no map kind `{}`", decl.kind.text);
                 Diag::error(&codes::MAP_DECLARATION, message, decl.kind.span, "")
@@ -214,6 +217,13 @@ fn finish_maps(maps: &[MapState], diags: &mut Vec<Diag>) {
             Some(_) => {}
         }
     }
+}
+
+/// The kernel has no maps of nothing.
+fn refuse_empty(map: &str, slot: &Slot) -> Option<Diag> {
+    let empty = matches!(slot.ty, Ty::Tuple(_) | Ty::Record(_)) && slot.ty.size() == 0;
+    let message = || format!("map `@{map}` cannot hold an empty tuple");
+    empty.then(|| Diag::error(&codes::MAP_VALUE_TYPE, message(), slot.first, "has no bytes"))
 }
 
 /// One pass over all bodies.

@@ -184,6 +184,9 @@ fn maps_wrong() {
     check_body_err("$a = count();", &["E0209 `count` must be assigned directly to a map"]);
     check_body_err("has_key(@a, 1); @a = 1;", &["E0216 map `@a` is used with and without a key"]);
     check_err("let @a = hash(10); begin { @a[1] = count(); }", &["E0217 map `@a` cannot be a `hash`"]);
+    check_err("let @a = hash(0); begin { @a[1] = 1; }", &["E0217 map `@a` cannot have 0 entries"]);
+    check_err("begin { @a[()] = 1; }", &["E0214 map `@a` cannot hold an empty tuple"]);
+    check_err("begin { @a = (); }", &["E0214 map `@a` cannot hold an empty tuple"]);
 }
 
 #[test]
