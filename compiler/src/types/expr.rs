@@ -353,11 +353,16 @@ impl Check<'_> {
             let folded = if complement { folded & (i128::from(u64::MAX) >> (64 - bits)) } else { folded };
             return Ok(int_literal(folded, span));
         }
-        // Without sign the result has no more bits than the operand: `~` of a `uint8` is below 256.
-        if wide == Ty::I64 || operand.ty == Ty::Bool {
+        // The complement has the operand's bits and zeroes above them, whatever the sign: `~` of an
+        // `int8` 7 is 248, as bpftrace has it. So has `-` of a number without sign.
+        let complement = op == ast::UnaryOp::BitNot && matches!(operand.ty, Ty::Int(_));
+        if (wide == Ty::I64 && !complement) || operand.ty == Ty::Bool {
             self.convert(&mut operand, &wide);
         }
-        let narrow = if matches!(operand.ty, Ty::Int(_)) { operand.ty.clone() } else { wide.clone() };
+        let narrow = match operand.ty {
+            Ty::Int(int) => Ty::Int(Int { signed: int.signed && !complement, ..int }),
+            _ => wide.clone(),
+        };
         let op = if op == ast::UnaryOp::Neg { Unary::Neg } else { Unary::BitNot };
         let mut result = Expr::new(ExprKind::Unary { op, operand: Box::new(operand) }, narrow, span);
         self.convert(&mut result, &wide);
