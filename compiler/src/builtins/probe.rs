@@ -25,13 +25,13 @@ fn text(call: &mut Call, value: &str) -> Ty {
 fn kind_name(cx: &Check<'_>) -> &'static str {
     match cx.target().kind {
         Kind::Begin | Kind::End | Kind::SelfSignal(_) => "special",
-        Kind::Kprobe(_) => "kprobe",
-        Kind::Kretprobe(_) => "kretprobe",
-        Kind::Fentry(_) => "fentry",
-        Kind::Fexit(_) => "fexit",
-        Kind::Tracepoint { .. } => "tracepoint",
-        Kind::RawTracepoint(_) => "rawtracepoint",
-        Kind::Profile(_) => "profile",
-        Kind::Interval(_) => "interval",
+        Kind::Kprobe(_)
+        | Kind::Kretprobe(_)
+        | Kind::Fentry(_)
+        | Kind::Fexit(_)
+        | Kind::Tracepoint { .. }
+        | Kind::RawTracepoint(_)
+        | Kind::Profile(_)
+        | Kind::Interval(_) => cx.provider(),
     }
 }

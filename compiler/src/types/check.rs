@@ -102,7 +102,8 @@ impl<'a> Check<'a> {
         Diag::error(&codes::NOT_HERE, message, call.span, "").note(format!("it exists in {places} probes"))
     }
 
-    fn provider(&self) -> &'static str {
+    /// The provider's name, spelled out.
+    pub(crate) fn provider(&self) -> &'static str {
         match self.target.kind {
             Kind::Begin => "begin",
             Kind::End => "end",
