@@ -99,11 +99,17 @@ pub struct Host<'a> {
     pub pid: Option<u32>,
 }
 
-/// Finds all attach points. `warn` gets what `missing_probes = warn` asks to be said.
-pub fn plan(object: &Object, host: &mut Host<'_>, warn: &mut dyn FnMut(&str)) -> Result<Vec<Planned>, Error> {
+/// Finds the attach points of probes, given by index. `warn` gets what `missing_probes = warn` asks to be said.
+pub fn plan(
+    object: &Object,
+    probes: &[usize],
+    host: &mut Host<'_>,
+    warn: &mut dyn FnMut(&str),
+) -> Result<Vec<Planned>, Error> {
     let mut planned = Vec::new();
     let mut functions = 0;
-    for (index, probe) in object.manifest.probes.iter().enumerate() {
+    for &index in probes {
+        let Some(probe) = object.manifest.probes.get(index) else { continue };
         let is_multi = object.programs.get(index).is_some_and(|program| program.is_multi);
         let found = match &probe.at {
             AttachPoint::Begin | AttachPoint::End | AttachPoint::SelfSignal(_) => {
@@ -131,9 +137,6 @@ pub fn plan(object: &Object, host: &mut Host<'_>, warn: &mut dyn FnMut(&str)) ->
     let max = object.manifest.config.max_probes;
     if functions > max {
         return Err(Error::TooManyProbes { found: functions, max });
-    }
-    if planned.is_empty() {
-        return Err(Error::NothingToAttach);
     }
     Ok(planned)
 }

@@ -6,7 +6,7 @@ use loader::globals::Pids;
 use loader::object::Object;
 use loader::output::{Options, Warnings};
 use loader::run::{RunOptions, run};
-use loader::session::{Settings, prepare};
+use loader::session::{Settings, prepare_all};
 use loader::sys::host::is_terminal;
 use loader::{doctor, environment, inspect, open};
 use std::fs::File;
@@ -87,8 +87,8 @@ fn warner(options: &cli::Run) -> impl FnMut(&str) + use<> {
 
 fn check(options: &cli::Run) -> Result<u8, Error> {
     let object = read(&options.object)?;
-    let session =
-        prepare(object, &settings(options), &mut warner(options)).inspect_err(|e| show_log(e, options))?;
+    let session = prepare_all(object, &settings(options), &mut warner(options))
+        .inspect_err(|e| show_log(e, options))?;
     let programs = session.loaded.len();
     print(&format!("ok: {programs} program{} verified\n", if programs == 1 { "" } else { "s" }))
 }

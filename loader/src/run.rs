@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::object::Object;
 use crate::output::{Flow, Options, Output};
 use crate::ringbuf::Ring;
-use crate::session::{Session, Settings, prepare};
+use crate::session::{Session, Settings, prepare_all};
 use crate::sys::SysError;
 use crate::sys::memory::RingPages;
 use crate::sys::process::{Child, Signal, Signals, pidfd, wait_readable};
@@ -60,7 +60,7 @@ pub fn run(object: Object, mut options: RunOptions, warn: &mut dyn FnMut(&str)) 
     let mut child = child.map_err(system("-c"))?;
     options.settings.pids.child = child.as_ref().map_or(0, |child| child.pid);
 
-    let session = prepare(object, &options.settings, warn)?;
+    let session = prepare_all(object, &options.settings, warn)?;
     let ring = map_ring(&session).map_err(system("ring buffer"))?;
     let err = Box::new(std::io::stderr());
     let output = Output::new(session.object.manifest.clone(), options.output, options.out, err);

@@ -21,7 +21,7 @@ use crate::params::Params;
 use crate::relocate::bind::Bindings;
 use crate::relocate::core::Resolver;
 use crate::relocate::filter::prologue;
-use crate::relocate::{Linked, bind, link_program, resolve_externs};
+use crate::relocate::{KernelSymbol, Linked, bind, link_program, resolve_externs};
 use crate::sys::{bpf, host};
 use manifest::AttachPoint;
 use std::collections::HashMap;
@@ -40,7 +40,7 @@ pub struct Settings {
     pub verbose: bool,
 }
 
-/// An object whose programs are loaded.
+/// An object that is set up in the kernel, and its programs that are loaded.
 #[derive(Debug)]
 pub struct Session {
     /// The object.
@@ -51,51 +51,108 @@ pub struct Session {
     pub loaded: Vec<Loaded>,
     /// Number of possible CPUs.
     pub cpus: usize,
+    types: OwnedFd,
+    symbols: Vec<KernelSymbol>,
+    pid: Option<u32>,
+    verbose: bool,
 }
 
-/// Loads an object. `warn` gets warnings for people.
-pub fn prepare(object: Object, settings: &Settings, warn: &mut dyn FnMut(&str)) -> Result<Session, Error> {
+/// Loads the programs of `probes` and all that they share. `warn` gets warnings for people.
+pub fn prepare(
+    object: Object,
+    settings: &Settings,
+    kernel: &mut KernelTypes,
+    probes: &[usize],
+    warn: &mut dyn FnMut(&str),
+) -> Result<Session, Error> {
     if object.manifest.needs_unsafe && !settings.allow_unsafe {
         return Err(Error::NeedsUnsafe);
     }
     settings.params.check(&object.manifest.globals)?;
     host::lift_files_limit();
-    let mut kernel = KernelTypes::new(settings.verbose);
-    let features = Features::default();
     let pid = Some(settings.pids.target).filter(|&pid| pid != 0);
-    let mut host = attach::Host { kernel: &mut kernel, features: &features, pid };
-    let planned = attach::plan(&object, &mut host, warn)?;
-    let linked = link_all(&object, &planned, &mut kernel, pid)?;
-    let symbols = resolve_externs(&object.externs, &mut kernel)?;
+    let linked = plan_and_link(&object, probes, kernel, pid, warn)?;
+    let symbols = resolve_externs(&object.externs, kernel)?;
 
     let contents = fill_globals(&object, &settings.params, settings.pids)?;
     let cpus = cpus::possible()?.len();
     let types = load_types(&object)?;
     let maps = create_maps(&object, &contents, types.as_fd(), cpus)?;
-    let (map_fds, data_fds) = maps.descriptors();
-    let bindings = Bindings { maps: &map_fds, data: &data_fds, symbols: &symbols, externs: &object.externs };
+    let verbose = settings.verbose;
+    let mut session = Session { object, maps, loaded: Vec::new(), cpus, types, symbols, pid, verbose };
+    session.loaded = session.load_linked(linked)?;
+    Ok(session)
+}
 
-    let mut modules = HashMap::new();
-    let mut loaded = Vec::new();
-    for (planned, mut linked) in planned.into_iter().zip(linked) {
-        bind(&mut linked, &bindings);
-        let program = load_one(&object, &planned, &linked, &types, &mut modules)?;
-        if settings.verbose
-            && let Some(probe) = object.manifest.probes.get(planned.probe)
-        {
-            eprintln!("loaded {} for {} ({} instructions)", probe.program, probe.name, linked.insns.len());
-        }
-        loaded.push(Loaded { planned, program });
+/// Loads all programs of an object.
+pub fn prepare_all(
+    object: Object,
+    settings: &Settings,
+    warn: &mut dyn FnMut(&str),
+) -> Result<Session, Error> {
+    let probes: Vec<usize> = (0..object.manifest.probes.len()).collect();
+    let mut kernel = KernelTypes::new(settings.verbose);
+    prepare(object, settings, &mut kernel, &probes, warn)
+}
+
+impl Session {
+    /// Loads more programs, for probes that did not exist before.
+    pub fn load(
+        &self,
+        probes: &[usize],
+        kernel: &mut KernelTypes,
+        warn: &mut dyn FnMut(&str),
+    ) -> Result<Vec<Loaded>, Error> {
+        self.load_linked(plan_and_link(&self.object, probes, kernel, self.pid, warn)?)
     }
-    Ok(Session { object, maps, loaded, cpus })
+
+    fn load_linked(&self, linked: Vec<(Planned, Linked)>) -> Result<Vec<Loaded>, Error> {
+        let (maps, data) = self.maps.descriptors();
+        let externs = &self.object.externs;
+        let bindings = Bindings { maps: &maps, data: &data, symbols: &self.symbols, externs };
+        let mut modules = HashMap::new();
+        let mut loaded = Vec::new();
+        for (planned, mut linked) in linked {
+            bind(&mut linked, &bindings);
+            let program = load_one(&self.object, &planned, &linked, &self.types, &mut modules)?;
+            if self.verbose
+                && let Some(probe) = self.object.manifest.probes.get(planned.probe)
+            {
+                eprintln!(
+                    "loaded {} for {} ({} instructions)",
+                    probe.program,
+                    probe.name,
+                    linked.insns.len()
+                );
+            }
+            loaded.push(Loaded { planned, program });
+        }
+        Ok(loaded)
+    }
+}
+
+fn plan_and_link(
+    object: &Object,
+    probes: &[usize],
+    kernel: &mut KernelTypes,
+    pid: Option<u32>,
+    warn: &mut dyn FnMut(&str),
+) -> Result<Vec<(Planned, Linked)>, Error> {
+    let features = Features::default();
+    let mut host = attach::Host { kernel, features: &features, pid };
+    let planned = attach::plan(object, probes, &mut host, warn)?;
+    if planned.is_empty() {
+        return Err(Error::NothingToAttach);
+    }
+    link_all(object, planned, kernel, pid)
 }
 
 fn link_all(
     object: &Object,
-    planned: &[Planned],
+    planned: Vec<Planned>,
     kernel: &mut KernelTypes,
     pid: Option<u32>,
-) -> Result<Vec<Linked>, Error> {
+) -> Result<Vec<(Planned, Linked)>, Error> {
     let btf = object.btf.clone();
     let mut resolver = Resolver::new(&btf, &object.manifest.types, kernel);
     let mut all = Vec::new();
@@ -104,7 +161,7 @@ fn link_all(
         let (Some(program), Some(probe)) = (object.programs.get(one.probe), probe) else { continue };
         let mut linked = link_program(object, program, &prologue(&probe.at, pid));
         resolver.apply(&probe.program, module_of(&probe.at), &mut linked)?;
-        all.push(linked);
+        all.push((one, linked));
     }
     Ok(all)
 }
