@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-/// Every file below `dir` whose name ends in `.EXTENSION`; nothing below hidden or build directories.
+/// Every file below `dir` whose name ends in `.EXTENSION`; nothing of git's, nothing below hidden
+/// or build directories.
 pub fn files(dir: &Path, extension: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut todo = vec![dir.to_path_buf()];
@@ -11,6 +12,10 @@ pub fn files(dir: &Path, extension: &str) -> Vec<PathBuf> {
         for entry in entries.flatten() {
             let (path, name) = (entry.path(), entry.file_name());
             let name = name.to_string_lossy();
+            // A worktree has a file of that name.
+            if name == ".git" {
+                continue;
+            }
             if path.is_dir() && !path.is_symlink() {
                 if !name.starts_with('.') && name != "target" {
                     todo.push(path);
