@@ -118,6 +118,14 @@ impl Builder {
         id
     }
 
+    /// From here on an equal type gets an id of its own: what is known of this one does not hold for it.
+    pub fn keep_apart(&mut self, id: TypeId) {
+        let index = id.0.checked_sub(self.first_id).and_then(|index| usize::try_from(index).ok());
+        if let Some(encoded) = index.and_then(|index| self.types.get(index)) {
+            self.by_shape.remove(encoded);
+        }
+    }
+
     fn reference(&mut self, name: &str, kind: Kind, ty: TypeId) -> TypeId {
         let name = self.str_off(name);
         self.intern(Encoder::new(name, kind, 0, false, ty.0))

@@ -72,6 +72,19 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// Types of one name that differ, and nothing says which is meant.
+    #[error(
+        "{what} is {} in {} and {} in {}, and the script does not say which is meant: name the module in the probe, and rebuild",
+        values[0], places[0], values[1], places[1]
+    )]
+    AmbiguousType {
+        /// The field, type or enumerator.
+        what: String,
+        /// `vmlinux`, or modules.
+        places: [String; 2],
+        /// What each says.
+        values: [u64; 2],
+    },
     /// A kernel symbol that does not exist.
     #[error("kernel symbol `{0}` does not exist here")]
     KernelSymbol(String),
@@ -180,10 +193,12 @@ impl Error {
             Self::Usage(_) | Self::NothingToAttach | Self::NeedsUnsafe => status::USAGE,
             Self::Read { .. } | Self::Artifact { .. } | Self::Relocation { .. } => status::ARTIFACT,
             Self::KernelTypes { .. }
+            | Self::AmbiguousType { .. }
             | Self::KernelSymbol(_)
             | Self::MissingProbe(_)
             | Self::TooManyProbes { .. } => status::KERNEL,
             Self::HiddenSymbol(_) | Self::NoTracefs(_) => status::PERMISSION,
+            Self::Verifier(refusal) if refusal.is_missing() => status::KERNEL,
             Self::Verifier(_) => status::VERIFIER,
             Self::Map { error, .. }
             | Self::TypesRefused { error, .. }

@@ -13,12 +13,14 @@
 //! | --- | --- |
 //! | `relocate/link.rs` | subprograms behind the program, calls between them |
 //! | `relocate/core.rs` | CO-RE relocations |
+//! | `relocate/explain.rs` | why there is no answer |
 //! | `relocate/externs.rs` | kernel symbols |
 //! | `relocate/bind.rs` | descriptors into instructions |
 //! | `relocate/filter.rs` | `-p`, in front of a program |
 
 pub mod bind;
 pub mod core;
+mod explain;
 pub mod externs;
 pub mod filter;
 pub mod link;

@@ -6,6 +6,7 @@
 //!          kernel lacks is named as such
 
 use crate::relocate::Linked;
+use crate::relocate::link::Poisoned;
 use crate::sys::SysError;
 use crate::sys::bpf::LineInfo;
 use manifest::{Probe, Source};
@@ -21,7 +22,7 @@ pub struct Refusal {
     probe: String,
     source: SysError,
     kernel: String,
-    missing: Option<String>,
+    missing: Option<Poisoned>,
     place: Option<Place>,
     tail: Vec<String>,
     log: String,
@@ -52,11 +53,16 @@ impl Refusal {
             probe: probe.name.clone(),
             source,
             kernel: kernel.into(),
-            missing: poisoned.map(|poisoned| poisoned.what.clone()),
+            missing: poisoned.cloned(),
             place: insn.and_then(|insn| place(&linked.line_info, script, insn)),
             tail: tail(&log),
             log,
         }
+    }
+
+    /// Whether the kernel lacks something that the program needs; else the program is wrong.
+    pub fn is_missing(&self) -> bool {
+        self.missing.is_some()
     }
 
     /// The whole log.
@@ -68,27 +74,34 @@ impl Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = match (&self.missing, self.tail.last()) {
-            (Some(missing), _) => format!("{missing} does not exist in kernel {}", self.kernel),
+            (Some(Poisoned { what, why, .. }), _) => {
+                format!("{what} does not exist on this kernel ({}): {why}", self.kernel)
+            }
             (None, Some(last)) => format!("the verifier refuses this: {last}"),
             (None, None) => "the verifier refuses the program without a reason".to_owned(),
         };
         match &self.place {
             None => write!(f, "{what}")?,
-            Some(place) => {
-                let start = place.column.saturating_sub(1);
-                let indent = " ".repeat(usize::try_from(start).unwrap_or(0));
-                let Place { file, line, column, text } = place;
-                write!(f, "{file}:{line}:{column}: {what}\n{text}\n{indent}~")?;
-            }
+            Some(place) => place.write(f, &what)?,
         }
-        write!(f, "\nprogram `{}` for {}: {}", self.program, self.probe, self.source)?;
         if self.missing.is_some() {
+            let (program, probe) = (&self.program, &self.probe);
             return write!(
                 f,
-                "\nHINT: the object was built against a kernel that has it; guard its use, or rebuild with this kernel's types"
+                "\nprogram `{program}` for {probe}\nHINT: the object was built against a kernel that has it; rebuild it with this kernel's types (`sondec build` here, or `--btf`)"
             );
         }
+        write!(f, "\nprogram `{}` for {}: {}", self.program, self.probe, self.source)?;
         self.tail.iter().try_for_each(|line| write!(f, "\n  | {line}"))
+    }
+}
+
+impl Place {
+    /// A message about the place, with its line and a mark below.
+    fn write(&self, f: &mut fmt::Formatter<'_>, what: &str) -> fmt::Result {
+        let indent = " ".repeat(usize::try_from(self.column.saturating_sub(1)).unwrap_or(0));
+        let Self { file, line, column, text } = self;
+        write!(f, "{file}:{line}:{column}: {what}\n{text}\n{indent}~")
     }
 }
 
@@ -137,7 +150,6 @@ fn place(records: &[LineInfo], script: &Source, insn: usize) -> Option<Place> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::relocate::link::Poisoned;
     use manifest::AttachPoint;
 
     fn refusal(log: &str, poisoned: Vec<Poisoned>) -> String {
@@ -162,10 +174,14 @@ mod tests {
     #[test]
     fn poison_is_explained() {
         let what = "field `struct task_struct.gone`".into();
+        let why = "vmlinux has `struct task_struct` without `gone`".into();
         let text = refusal(
             "4: (85) call unknown#195896080\ninvalid func unknown#195896080\n",
-            vec![Poisoned { insn: 4, what }],
+            vec![Poisoned { insn: 4, what, why }],
         );
-        assert!(text.starts_with("a.bt:2:3: field `struct task_struct.gone` does not exist in kernel 6.1\n"));
+        assert!(text.starts_with(
+            "a.bt:2:3: field `struct task_struct.gone` does not exist on this kernel (6.1): vmlinux has `struct task_struct` without `gone`\n  $x = 1;\n  ~\nprogram `p1` for begin\nHINT: "
+        ));
+        assert!(!text.contains("195896080"));
     }
 }

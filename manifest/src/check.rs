@@ -6,6 +6,7 @@
 //!          the caller checks the element's length against `Layout::size`
 
 use crate::{Event, Field, Layout, Manifest, Map, MapValue, VERSION};
+use std::collections::HashSet;
 
 /// Bounds on a manifest; all far above what a compiler emits.
 #[derive(Debug, Clone, Copy)]
@@ -81,6 +82,15 @@ impl Manifest {
         ] {
             if len > LIMITS.entries {
                 return Err(invalid(what, format!("{len} entries are more than {}", LIMITS.entries)));
+            }
+        }
+        let mut typed = HashSet::new();
+        for origin in &self.types {
+            if origin.id == 0 || !typed.insert(origin.id) {
+                return Err(invalid(
+                    format!("type `{}`", origin.name),
+                    format!("id {} is not its own", origin.id),
+                ));
             }
         }
         for map in &self.maps {
@@ -284,6 +294,11 @@ mod tests {
                 value: MapValue::Count
             })),
             "manifest map `@a`: no enum 7, there are 0"
+        );
+        let origin = |id| crate::TypeOrigin { id, name: "nft_table".into(), module: "nf_tables".into() };
+        assert_eq!(
+            refused(|m| m.types.extend([origin(3), origin(3)])),
+            "manifest type `nft_table`: id 3 is not its own"
         );
         let mut deep = Layout::Bool;
         for _ in 0..20 {

@@ -61,7 +61,7 @@ pub struct Manifest {
     pub enums: Vec<Enum>,
     /// Read-only globals that the loader fills in before it loads.
     pub globals: Vec<Global>,
-    /// Where kernel types that CO-RE relocations name were found, for those not from vmlinux.
+    /// Where the types that CO-RE relocations start from were found, for those not from vmlinux.
     pub types: Vec<TypeOrigin>,
     /// True if the script uses functions that change the system; the loader then asks for `--unsafe`.
     pub needs_unsafe: bool,
@@ -183,11 +183,14 @@ pub enum ParameterValue {
     },
 }
 
-/// The module whose BTF a kernel type was found in.
+/// The module whose BTF a kernel type was found in. Types of one name from different modules are different
+/// types of the object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TypeOrigin {
-    /// Type name as BTF has it, without `struct`.
+    /// The type in the object's BTF.
+    pub id: u32,
+    /// Its name there, without `struct`.
     pub name: String,
     /// Module whose BTF is searched first, before vmlinux.
     pub module: String,

@@ -61,7 +61,8 @@ impl CoreTypes {
 
     /// Writes the local types, and the relocations with their access strings.
     pub(crate) fn finish(self, fields: &Fields<'_>, out: &mut Builder) -> (Vec<CoreRelo>, Vec<TypeOrigin>) {
-        let mut local = Local { fields, used: BTreeMap::new(), done: BTreeMap::new(), out };
+        let mut local =
+            Local { fields, used: BTreeMap::new(), done: BTreeMap::new(), origins: BTreeMap::new(), out };
         for (subject, _) in &self.relos {
             if let Subject::Field { root, path } = subject {
                 local.walk(*root, path, |local, btf, composite, index| {
@@ -70,23 +71,8 @@ impl CoreTypes {
             }
         }
         let relos = self.relos.iter().map(|(subject, kind)| local.relocation(subject, *kind)).collect();
-        (relos, origins(&self.relos, fields))
+        (relos, local.origins.into_values().collect())
     }
-}
-
-/// Types that are not vmlinux's, by name.
-fn origins(relos: &[(Subject, RelocKind)], fields: &Fields<'_>) -> Vec<TypeOrigin> {
-    let mut origins = BTreeSet::new();
-    for (subject, _) in relos {
-        let (btf, id) = match subject {
-            Subject::Field { root, .. } | Subject::Type(root) => (root.btf, root.id),
-            Subject::Enumerator { of, .. } => (of.btf, of.id),
-        };
-        if btf != BtfId::VMLINUX {
-            origins.insert((name_of(fields.btf(btf), id).to_owned(), fields.file_name(btf).to_owned()));
-        }
-    }
-    origins.into_iter().map(|(name, module)| TypeOrigin { name, module }).collect()
 }
 
 fn name_of(btf: &Btf, id: TypeId) -> &str {
@@ -104,6 +90,8 @@ struct Local<'a> {
     /// Members used of each composite, by index.
     used: BTreeMap<(BtfId, TypeId), BTreeSet<u32>>,
     done: BTreeMap<(BtfId, TypeId), TypeId>,
+    /// Roots that are not vmlinux's, by local type.
+    origins: BTreeMap<TypeId, TypeOrigin>,
     out: &'a mut Builder,
 }
 
@@ -154,41 +142,53 @@ impl Local<'_> {
                 let end = self.walk(*root, path, |_, _, _, _| {});
                 let size = self.fields.btf(root.btf).size_of(end.ty).unwrap_or(0);
                 let local_value = field_value(kind, end.bit_offset, end.bits, size);
-                CoreRelo { root: self.composite(root.btf, root.id), access: end.access, kind, local_value }
+                CoreRelo { root: self.root(*root), access: end.access, kind, local_value }
             }
             Subject::Type(root) => {
                 let local_value = if kind == RelocKind::TypeSize { i64::from(root.size) } else { 1 };
-                CoreRelo { root: self.composite(root.btf, root.id), access: "0".into(), kind, local_value }
+                CoreRelo { root: self.root(*root), access: "0".into(), kind, local_value }
             }
             Subject::Enumerator { of, name, value } => {
-                let fields = self.fields;
-                let btf = fields.btf(of.btf);
-                let (id, ty) = resolve(btf, of.id);
-                let mut root = self.done.get(&(of.btf, id)).copied();
-                if let (None, Type::Enum(e)) = (root, ty) {
-                    // All values, so that the position in the local enum is the one in the kernel's.
-                    let values: Vec<Enumerator<'_>> = e.values().collect();
-                    let added = if e.is_enum64() {
-                        self.out.add_enum64(e.name(), e.size(), e.signed(), &values)
-                    } else {
-                        self.out.add_enum(e.name(), e.size(), e.signed(), &values)
-                    };
-                    self.done.insert((of.btf, id), added);
-                    root = Some(added);
-                }
-                let position = match ty {
-                    Type::Enum(e) => e.values().position(|v| v.name == name).unwrap_or(0),
-                    _ => 0,
-                };
+                let (root, position) = self.enumeration(*of, name);
                 let local_value = if kind == RelocKind::EnumvalValue { *value as i64 } else { 1 };
-                CoreRelo {
-                    root: root.unwrap_or(TypeId::VOID),
-                    access: position.to_string(),
-                    kind,
-                    local_value,
-                }
+                CoreRelo { root, access: position.to_string(), kind, local_value }
             }
         }
+    }
+
+    /// The local type a relocation starts from. Where it came from is remembered.
+    fn root(&mut self, of: Composite) -> TypeId {
+        let local = self.composite(of.btf, of.id);
+        self.remember(of.btf, of.id, local);
+        local
+    }
+
+    fn remember(&mut self, file: BtfId, id: TypeId, local: TypeId) {
+        if file != BtfId::VMLINUX {
+            let name = name_of(self.fields.btf(file), id).to_owned();
+            let module = self.fields.file_name(file).to_owned();
+            self.origins.insert(local, TypeOrigin { id: local.0, name, module });
+        }
+    }
+
+    /// The local type of an enum with all its values, so that positions in it are those in the kernel's;
+    /// and the position of one.
+    fn enumeration(&mut self, of: EnumRef, name: &str) -> (TypeId, usize) {
+        let (id, ty) = resolve(self.fields.btf(of.btf), of.id);
+        let Type::Enum(e) = ty else { return (TypeId::VOID, 0) };
+        let position = e.values().position(|v| v.name == name).unwrap_or(0);
+        if let Some(&done) = self.done.get(&(of.btf, id)) {
+            return (done, position);
+        }
+        let values: Vec<Enumerator<'_>> = e.values().collect();
+        let added = match e.is_enum64() {
+            true => self.out.add_enum64(e.name(), e.size(), e.signed(), &values),
+            false => self.out.add_enum(e.name(), e.size(), e.signed(), &values),
+        };
+        self.out.keep_apart(added);
+        self.done.insert((of.btf, id), added);
+        self.remember(of.btf, id, added);
+        (added, position)
     }
 
     /// The local type of a composite: its name, its size, the members used.
@@ -209,6 +209,7 @@ impl Local<'_> {
             Type::Union(_) => self.out.add_union(composite.name(), composite.size(), &members),
             _ => self.out.add_struct(composite.name(), composite.size(), &members),
         };
+        self.out.keep_apart(local);
         self.done.insert((file, id), local);
         local
     }
@@ -253,6 +254,46 @@ fn field_value(kind: RelocKind, bit_offset: u64, bits: Option<u8>, size: u64) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::Kernel;
+
+    /// A struct `twin` of two words in vmlinux and in two modules.
+    fn twins() -> Kernel {
+        let add = |b: &mut Builder| {
+            let long = b.add_int("long", 8, btf::IntEncoding { signed: true, ..Default::default() });
+            let word = |name, bit_offset| Member { name, ty: long, bit_offset, bitfield_bits: None };
+            b.add_struct("twin", 16, &[word("a", 0), word("b", 64)]);
+        };
+        let mut base = Builder::new();
+        add(&mut base);
+        let base = base.finish().expect("small");
+        let vmlinux = std::sync::Arc::new(Btf::from_vec(base.clone()).expect("just written"));
+        let module = |name: &str| {
+            let mut b = Builder::split(vmlinux.clone());
+            add(&mut b);
+            (name.to_owned(), b.finish().expect("small"))
+        };
+        Kernel::from_bytes(base, vec![module("m"), module("n")]).expect("just written")
+    }
+
+    #[test]
+    fn types_of_one_name_keep_their_origins() {
+        let kernel = twins();
+        let fields = Fields::new(&kernel, None);
+        let mut core = CoreTypes::default();
+        let files = [Some(BtfId::VMLINUX), kernel.find("m").expect("good"), kernel.find("n").expect("good")];
+        for file in files.into_iter().flatten() {
+            let id = kernel.btf(file).find("twin", btf::Kind::Struct).next().expect("each has it");
+            let root = Composite { btf: file, id, size: 16 };
+            core.index(Subject::Field { root, path: vec![1] }, RelocKind::FieldByteOffset);
+        }
+        let mut out = Builder::new();
+        let (relos, origins) = core.finish(&fields, &mut out);
+        let [v, m, n] = [0, 1, 2].map(|at: usize| relos[at].root);
+        assert!(v != m && m != n && v != n);
+        let origin =
+            |id: TypeId, module: &str| TypeOrigin { id: id.0, name: "twin".into(), module: module.into() };
+        assert_eq!(origins, [origin(m, "m"), origin(n, "n")]);
+    }
 
     #[test]
     fn bit_field_values() {

@@ -124,7 +124,7 @@ fn bit_fields_relocate_position_and_width() {
 fn types_of_modules_say_so() {
     let m = manifest("fentry:nf_tables:nf_tables_newtable { @ = args.info->nfmsg->nfgen_family; }");
     let origins: Vec<_> = m.types.iter().map(|t| (t.name.as_str(), t.module.as_str())).collect();
-    assert_eq!(origins, [("nfgenmsg", "nf_tables"), ("nfnl_info", "nf_tables")]);
+    assert_eq!(origins, [("nfnl_info", "nf_tables"), ("nfgenmsg", "nf_tables")]);
 }
 
 #[test]

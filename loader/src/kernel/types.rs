@@ -37,6 +37,11 @@ impl KernelTypes {
         Self { folder, verbose, vmlinux: None, modules: BTreeMap::new() }
     }
 
+    /// Whether to say on stderr what is done with the types.
+    pub fn is_verbose(&self) -> bool {
+        self.verbose
+    }
+
     /// Types of the kernel proper.
     pub fn vmlinux(&mut self) -> Result<Arc<Btf>, Error> {
         if let Some(btf) = &self.vmlinux {

@@ -8,6 +8,7 @@
 use super::{Error, elf};
 use crate::kinds;
 use crate::object::{DataPlace, Object, Program};
+use btf::TypeId;
 use manifest::{AttachPoint, GlobalRole, MapValue, ParameterValue};
 use std::collections::{HashMap, HashSet};
 
@@ -45,7 +46,20 @@ pub(super) fn check(
         }
         object.globals.push(place);
     }
+    check_types(object)?;
     check_helpers(object)
+}
+
+/// The types whose origin is told are those of the object.
+fn check_types(object: &Object) -> Result<(), Error> {
+    for origin in &object.manifest.types {
+        let known = object.btf.ty(TypeId(origin.id)).is_ok_and(|ty| ty.name() == origin.name);
+        if !known {
+            let what = format!("type {} of the object is another", origin.id);
+            return Err(promise(format!("type `{}`", origin.name), what));
+        }
+    }
+    Ok(())
 }
 
 fn find_programs(object: &Object) -> Result<Vec<Program>, Error> {

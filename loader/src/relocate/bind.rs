@@ -60,7 +60,8 @@ fn bind_symbol(linked: &mut Linked, at: usize, symbol: KernelSymbol, name: &str)
             if let Some(insn) = linked.insns.get_mut(at) {
                 *insn = Insn { off: 0, imm: POISON, ..insn.with_src(0) };
             }
-            linked.poisoned.push(Poisoned { insn: at, what: format!("kernel function `{name}`") });
+            let what = format!("kernel function `{name}`");
+            linked.poisoned.push(Poisoned { insn: at, what, why: "its BTF has no such function".into() });
         }
         KernelSymbol::Missing => set64(linked, at, 0, 0, 0),
         KernelSymbol::Address(address) => {

@@ -33,8 +33,10 @@ pub struct Linked {
 pub struct Poisoned {
     /// The instruction.
     pub insn: usize,
-    /// What is missing, e.g. `struct task_struct.se`.
+    /// What is missing, e.g. ``field `struct task_struct.se` ``.
     pub what: String,
+    /// What the kernel has instead.
+    pub why: String,
 }
 
 /// Links a program, with `prologue` in front of it. Which functions follow, and in which order,
