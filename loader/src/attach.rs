@@ -20,7 +20,7 @@ pub mod trampoline;
 
 use crate::error::Error;
 use crate::features::Features;
-use crate::kernel::types::KernelTypes;
+use crate::kernel::types::{KernelTypes, VMLINUX};
 use crate::object::Object;
 use crate::sys::SysError;
 use manifest::{AttachPoint, MissingProbes, Probe};
@@ -79,6 +79,14 @@ pub struct Planned {
 }
 
 impl Planned {
+    /// Whether the kernel keeps a module loaded while this is attached in it.
+    pub fn pins_module(&self) -> bool {
+        match &self.point {
+            Point::Trampoline(_) | Point::Tracepoint(_) | Point::Kprobe(kprobe::Target::Multi(_)) => true,
+            Point::Run | Point::Kprobe(_) | Point::Timer(_) => false,
+        }
+    }
+
     /// How many probes it counts as.
     pub fn count(&self) -> usize {
         match &self.point {
@@ -86,6 +94,23 @@ impl Planned {
             Point::Run | Point::Trampoline(_) | Point::Tracepoint(_) | Point::Timer(_) => 1,
         }
     }
+}
+
+/// The module an attach point names, if it is not the kernel proper.
+pub fn module_of(at: &AttachPoint) -> Option<&str> {
+    let module = match at {
+        AttachPoint::Fentry { module, .. }
+        | AttachPoint::Fexit { module, .. }
+        | AttachPoint::RawTracepoint { module, .. } => Some(module),
+        AttachPoint::Kprobe { module, .. } | AttachPoint::Kretprobe { module, .. } => module.as_ref(),
+        AttachPoint::Begin
+        | AttachPoint::End
+        | AttachPoint::SelfSignal(_)
+        | AttachPoint::Tracepoint { .. }
+        | AttachPoint::Profile(_)
+        | AttachPoint::Interval(_) => None,
+    };
+    module.map(String::as_str).filter(|&module| module != VMLINUX)
 }
 
 /// What planning asks.

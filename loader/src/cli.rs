@@ -30,6 +30,8 @@ Options of run:
   --no-warnings       show no warnings
   --unsafe            allow scripts that change the system
   --dry-run           end once all is attached
+  --wait-module       attach to modules that are not loaded yet when they arrive, and again when they come back;
+                      detach when rmmod or modprobe -r asks, or for 10 s on SIGUSR2
   -h, --help          print this
   -V, --version       print the version
 
@@ -84,6 +86,8 @@ pub struct Run {
     pub allow_unsafe: bool,
     /// `--dry-run`.
     pub dry_run: bool,
+    /// `--wait-module`.
+    pub wait_module: bool,
 }
 
 impl Default for Run {
@@ -101,6 +105,7 @@ impl Default for Run {
             verbose: false,
             allow_unsafe: false,
             dry_run: false,
+            wait_module: false,
         }
     }
 }
@@ -166,6 +171,7 @@ fn parse_run(mut parser: lexopt::Parser) -> Result<Option<Run>, Error> {
             Short('v') | Long("verbose") => run.verbose = true,
             Long("unsafe") => run.allow_unsafe = true,
             Long("dry-run") => run.dry_run = true,
+            Long("wait-module") => run.wait_module = true,
             other => return Err(other.unexpected().into()),
         }
     }

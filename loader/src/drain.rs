@@ -52,6 +52,11 @@ impl<'a> MapHost<'a> {
         Self { object, maps, symbols: SystemSymbols::new() }
     }
 
+    /// Takes note that modules came.
+    pub fn modules_changed(&mut self) {
+        self.symbols.forget_kernel();
+    }
+
     fn map(&self, map: usize) -> io::Result<&'a KernelMap> {
         let index = self.object.script_maps.get(map).copied();
         let found = index.and_then(|index| self.maps.maps.get(index));

@@ -1,5 +1,6 @@
 //! `sonde inspect`: what an object is, without asking the kernel.
 
+use crate::attach;
 use crate::maps::type_name;
 use crate::object::{ExternKind, Object};
 use crate::params::parameters;
@@ -95,6 +96,10 @@ impl Description<'_> {
         }
         if object.events.is_some() {
             writeln!(f, "  ring buffer (5.8)")?;
+        }
+        let named = manifest.probes.iter().filter_map(|probe| attach::module_of(&probe.at));
+        for module in named.collect::<BTreeSet<_>>() {
+            writeln!(f, "  module {module}, loaded (or awaited: run --wait-module)")?;
         }
         let modules: BTreeSet<&str> = manifest.types.iter().map(|origin| origin.module.as_str()).collect();
         for module in modules {

@@ -42,3 +42,4 @@ pub mod symbols;
 #[allow(unsafe_code, reason = "the one place that talks to the kernel")]
 pub mod sys;
 pub mod verifier;
+pub mod wait;

@@ -8,6 +8,7 @@ use loader::output::{Options, Warnings};
 use loader::run::{RunOptions, run};
 use loader::session::{Settings, prepare_all};
 use loader::sys::host::is_terminal;
+use loader::wait::prepare_free;
 use loader::{doctor, environment, inspect, open};
 use std::fs::File;
 use std::io::{BufWriter, ErrorKind, Read, Write};
@@ -73,6 +74,7 @@ fn settings(options: &cli::Run) -> Settings {
         pids: Pids { target: options.pid.unwrap_or(0), child: 0 },
         allow_unsafe: options.allow_unsafe,
         verbose: options.verbose,
+        wait_module: options.wait_module,
     }
 }
 
@@ -87,10 +89,18 @@ fn warner(options: &cli::Run) -> impl FnMut(&str) + use<> {
 
 fn check(options: &cli::Run) -> Result<u8, Error> {
     let object = read(&options.object)?;
-    let session = prepare_all(object, &settings(options), &mut warner(options))
-        .inspect_err(|e| show_log(e, options))?;
-    let programs = session.loaded.len();
+    let programs = verify(object, options).inspect_err(|error| show_log(error, options))?;
     print(&format!("ok: {programs} program{} verified\n", if programs == 1 { "" } else { "s" }))
+}
+
+/// How many programs the verifier passed.
+fn verify(object: Object, options: &cli::Run) -> Result<usize, Error> {
+    let (settings, mut warn) = (settings(options), warner(options));
+    if !options.wait_module {
+        return Ok(prepare_all(object, &settings, &mut warn)?.loaded.len());
+    }
+    let (session, mut waiting) = prepare_free(object, &settings, options.quiet, &mut warn)?;
+    Ok(session.loaded.len() + waiting.check(&session, &mut warn)?)
 }
 
 fn start(options: cli::Run) -> Result<u8, Error> {

@@ -13,7 +13,8 @@ use crate::ringbuf::Ring;
 use crate::session::{Session, Settings, prepare_all};
 use crate::sys::SysError;
 use crate::sys::memory::RingPages;
-use crate::sys::process::{Child, Signal, Signals, pidfd, wait_readable};
+use crate::sys::process::{Child, Signal, Signals, pidfd, suspend, wait_readable};
+use crate::wait::{Waiting, prepare_free};
 use manifest::AttachPoint;
 use std::ffi::CString;
 use std::io::Write;
@@ -48,7 +49,8 @@ pub fn run(object: Object, mut options: RunOptions, warn: &mut dyn FnMut(&str)) 
         let what = what.to_owned();
         move |error: SysError| Error::System { what, error }
     };
-    let signals = Signals::block().map_err(system("signals"))?;
+    let waits = options.settings.wait_module;
+    let signals = Signals::block(waits).map_err(system("signals"))?;
     let target = match options.settings.pids.target {
         0 => None,
         pid => Some(pidfd(pid).map_err(system(&format!("process {pid}")))?),
@@ -60,22 +62,24 @@ pub fn run(object: Object, mut options: RunOptions, warn: &mut dyn FnMut(&str)) 
     let mut child = child.map_err(system("-c"))?;
     options.settings.pids.child = child.as_ref().map_or(0, |child| child.pid);
 
-    let session = prepare_all(object, &options.settings, warn)?;
+    let (session, waiting) = match waits {
+        false => (prepare_all(object, &options.settings, warn)?, None),
+        true => {
+            let (session, waiting) = prepare_free(object, &options.settings, options.output.quiet, warn)?;
+            (session, Some(waiting))
+        }
+    };
     let ring = map_ring(&session).map_err(system("ring buffer"))?;
     let err = Box::new(std::io::stderr());
     let output = Output::new(session.object.manifest.clone(), options.output, options.out, err);
     let host = MapHost::new(&session.object, &session.maps);
     let lost = Lost::new(&session.object, &session.maps);
-    let mut run =
-        Run { session: &session, signals: &signals, ring, output, host, lost, pace: Pace::default() };
+    let pace = Pace::default();
+    let (session, signals) = (&session, &signals);
+    let mut run = Run { session, signals, ring, output, host, lost, pace, waiting, warn };
 
     run.run_special(|at| matches!(at, AttachPoint::Begin))?;
-    let interrupted = || wait_readable([Some(signals.as_fd())], Duration::ZERO).is_ok_and(|[ready]| ready);
-    let attached = attach::attach_all(&session.object, &session.loaded, &interrupted, warn)?;
-    // A signal cuts attaching short; what is missing then is no mistake of the script.
-    if !interrupted() {
-        run.say_attached(&attached)?;
-    }
+    let attached = run.attach()?;
     if options.dry_run {
         return Ok(0);
     }
@@ -83,7 +87,7 @@ pub fn run(object: Object, mut options: RunOptions, warn: &mut dyn FnMut(&str)) 
         child.release().map_err(system("-c: the command cannot be run"))?;
     }
     let code = run.drain_until_end([child.as_ref().map(AsFd::as_fd), target.as_ref().map(OwnedFd::as_fd)])?;
-    drop(attached);
+    drop((attached, run.waiting.take()));
     run.shut_down(code)
 }
 
@@ -120,6 +124,9 @@ struct Run<'a> {
     host: MapHost<'a>,
     lost: Lost<'a>,
     pace: Pace,
+    /// Probes in modules, with `--wait-module`.
+    waiting: Option<Waiting>,
+    warn: &'a mut dyn FnMut(&str),
 }
 
 impl Run<'_> {
@@ -134,12 +141,29 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn say_attached(&mut self, attached: &[Attached]) -> Result<(), Error> {
+    /// Attaches all that exists, and says so.
+    fn attach(&mut self) -> Result<Vec<Attached>, Error> {
+        let signals = self.signals;
+        let interrupted = || signals.has_any();
+        let session = self.session;
+        let attached = attach::attach_all(&session.object, &session.loaded, &interrupted, self.warn)?;
+        let mut count = attached.iter().map(|one| one.count).sum();
+        if let Some(waiting) = self.waiting.as_mut().filter(|_| !interrupted()) {
+            count += waiting.start(session, self.warn)?;
+        }
+        // A signal cuts attaching short; what is missing then is no mistake of the script.
+        if !interrupted() {
+            self.say_attached(count)?;
+        }
+        Ok(attached)
+    }
+
+    fn say_attached(&mut self, attached: usize) -> Result<(), Error> {
         let by_hand = attach::Order::ByHand;
         let special = self.session.loaded.iter().filter(|one| one.planned.kind.order == by_hand).count();
-        let count = special + attached.iter().map(|one| one.count).sum::<usize>();
+        let count = special + attached;
         // Those that were planned turned out not to exist.
-        if count == 0 {
+        if count == 0 && self.waiting.as_ref().is_none_or(Waiting::is_empty) {
             return Err(Error::NothingToAttach);
         }
         self.output.attached(count).map_err(output_error)?;
@@ -157,37 +181,55 @@ impl Run<'_> {
         let [child, target] = processes;
         let session = self.session;
         let ring = session.object.events.and_then(|events| session.maps.maps.get(events)).map(AsFd::as_fd);
-        let wait = |ring, timeout| {
+        let signals = self.signals;
+        let poll = |ring, doorbell: Option<BorrowedFd<'_>>, timeout| {
             let what = || "waiting for events".to_owned();
-            wait_readable([Some(self.signals.as_fd()), child, target, ring], timeout)
+            wait_readable([Some(signals.as_fd()), child, target, ring, doorbell], timeout)
                 .map_err(|error| Error::System { what: what(), error })
         };
         loop {
-            let [_, _, _, has_records] = wait(ring, POLL)?;
+            let doorbell = self.waiting.as_ref().and_then(Waiting::doorbell);
+            let [_, _, _, has_records, rang] = poll(ring, doorbell, POLL)?;
             let delay = self.ring.as_ref().map_or(Duration::ZERO, |ring| self.pace.delay(ring));
-            if has_records && !delay.is_zero() {
-                wait(None, delay)?;
+            if has_records && !rang && !delay.is_zero() {
+                poll(None, None, delay)?;
             }
-            let mut stop = false;
-            while let Some(signal) = self.signals.next() {
-                match signal {
-                    Signal::Stop => stop = true,
-                    Signal::User1 => {
-                        self.run_special(|at| matches!(at, AttachPoint::SelfSignal(s) if s == "SIGUSR1"))?;
-                    }
-                }
-            }
-            if stop {
+            if self.has_to_stop()? {
                 return Ok(None);
             }
             if let Flow::Exit(code) = self.drain()? {
                 return Ok(Some(code));
             }
+            self.follow_modules(rang);
             self.lost.report(&mut self.output, false).map_err(output_error)?;
-            let [_, child_ended, target_ended, _] = wait(None, Duration::ZERO)?;
+            let [_, child_ended, target_ended, _, _] = poll(None, None, Duration::ZERO)?;
             if child_ended || target_ended {
                 return Ok(None);
             }
+        }
+    }
+
+    /// Acts on signals. Returns whether one of them ends the run.
+    fn has_to_stop(&mut self) -> Result<bool, Error> {
+        let mut stop = false;
+        while let Some(signal) = self.signals.next() {
+            match (signal, &mut self.waiting) {
+                (Signal::Stop, _) => stop = true,
+                (Signal::User1, _) => {
+                    self.run_special(|at| matches!(at, AttachPoint::SelfSignal(s) if s == "SIGUSR1"))?;
+                }
+                (Signal::User2, Some(waiting)) => waiting.let_go(),
+                (Signal::Suspend, Some(waiting)) => waiting.unwatched(suspend),
+                (Signal::User2 | Signal::Suspend, None) => {}
+            }
+        }
+        Ok(stop)
+    }
+
+    fn follow_modules(&mut self, rang: bool) {
+        let Some(waiting) = &mut self.waiting else { return };
+        if waiting.look(rang, self.session, self.warn) {
+            self.host.modules_changed();
         }
     }
 

@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::features::Features;
 use crate::globals::{Pids, fill_globals};
 use crate::kernel::cpus;
-use crate::kernel::types::{KernelTypes, VMLINUX};
+use crate::kernel::types::KernelTypes;
 use crate::load::{Prototype, load_program, load_types};
 use crate::maps::{Maps, create_maps};
 use crate::object::Object;
@@ -23,7 +23,6 @@ use crate::relocate::core::Resolver;
 use crate::relocate::filter::prologue;
 use crate::relocate::{KernelSymbol, Linked, bind, link_program, resolve_externs};
 use crate::sys::{bpf, host};
-use manifest::AttachPoint;
 use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -38,6 +37,8 @@ pub struct Settings {
     pub allow_unsafe: bool,
     /// Say on stderr what is done.
     pub verbose: bool,
+    /// Probes in modules that are not loaded attach when those arrive.
+    pub wait_module: bool,
 }
 
 /// An object that is set up in the kernel, and its programs that are loaded.
@@ -72,6 +73,9 @@ pub fn prepare(
     host::lift_files_limit();
     let pid = Some(settings.pids.target).filter(|&pid| pid != 0);
     let linked = plan_and_link(&object, probes, kernel, pid, warn)?;
+    if linked.is_empty() && !settings.wait_module {
+        return Err(Error::NothingToAttach);
+    }
     let symbols = resolve_externs(&object.externs, kernel)?;
 
     let contents = fill_globals(&object, &settings.params, settings.pids)?;
@@ -141,9 +145,6 @@ fn plan_and_link(
     let features = Features::default();
     let mut host = attach::Host { kernel, features: &features, pid };
     let planned = attach::plan(object, probes, &mut host, warn)?;
-    if planned.is_empty() {
-        return Err(Error::NothingToAttach);
-    }
     link_all(object, planned, kernel, pid)
 }
 
@@ -160,27 +161,10 @@ fn link_all(
         let probe = object.manifest.probes.get(one.probe);
         let (Some(program), Some(probe)) = (object.programs.get(one.probe), probe) else { continue };
         let mut linked = link_program(object, program, &prologue(&probe.at, pid));
-        resolver.apply(&probe.program, module_of(&probe.at), &mut linked)?;
+        resolver.apply(&probe.program, attach::module_of(&probe.at), &mut linked)?;
         all.push((one, linked));
     }
     Ok(all)
-}
-
-/// The module a probe is in, if it is in one for certain.
-fn module_of(at: &AttachPoint) -> Option<&str> {
-    let module = match at {
-        AttachPoint::Fentry { module, .. }
-        | AttachPoint::Fexit { module, .. }
-        | AttachPoint::RawTracepoint { module, .. } => Some(module),
-        AttachPoint::Kprobe { module, .. } | AttachPoint::Kretprobe { module, .. } => module.as_ref(),
-        AttachPoint::Begin
-        | AttachPoint::End
-        | AttachPoint::SelfSignal(_)
-        | AttachPoint::Tracepoint { .. }
-        | AttachPoint::Profile(_)
-        | AttachPoint::Interval(_) => None,
-    };
-    module.map(String::as_str).filter(|&module| module != VMLINUX)
 }
 
 fn load_one(

@@ -12,12 +12,15 @@
 //! | `memory.rs` | memory maps: files, and the two halves of a ring buffer |
 //! | `process.rs` | children, signals, pidfds, waiting |
 //! | `host.rs` | clocks, page size, limits |
+//! | `uevent.rs`, `fanotify.rs` | modules that come; who wants them to go |
 
 pub mod bpf;
+pub mod fanotify;
 pub mod host;
 pub mod memory;
 pub mod perf;
 pub mod process;
+pub mod uevent;
 
 use std::fmt;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};

@@ -5,7 +5,7 @@
 //! Ensures  sorted, without duplicates; nothing is read unless asked
 
 use super::tracefs;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 
 /// A function that can be probed.
@@ -70,6 +70,24 @@ pub fn address(module: Option<&str>, name: &str) -> io::Result<Option<u64>> {
     let text = read("/proc/kallsyms".as_ref())?;
     let found = lines(&text, Columns::AddressAnyName).find(|line| line.name == name && line.module == module);
     Ok(found.map(|line| line.address))
+}
+
+/// Where each of some symbols is, for those that exist: in a module, or (none) in the kernel proper. Empty if nothing
+/// can be read.
+pub fn owners(names: &BTreeSet<&str>) -> HashMap<String, Option<String>> {
+    if names.is_empty() {
+        return HashMap::new();
+    }
+    owners_in(&read("/proc/kallsyms".as_ref()).unwrap_or_default(), names)
+}
+
+fn owners_in(kallsyms: &str, names: &BTreeSet<&str>) -> HashMap<String, Option<String>> {
+    let mut owners: HashMap<String, Option<String>> = HashMap::new();
+    for line in lines(kallsyms, Columns::AddressTypeName).filter(|line| names.contains(line.name)) {
+        // The kernel proper comes first in the file, and first when the kernel looks a name up.
+        owners.entry(line.name.to_owned()).or_insert_with(|| line.module.map(str::to_owned));
+    }
+    owners
 }
 
 /// Functions that wildcards leave out, as bpftrace does: parts the compiler split off, placeholders, and what
@@ -177,6 +195,16 @@ mod tests {
         ] {
             assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
         }
+    }
+
+    #[test]
+    fn the_kernel_proper_owns_a_symbol_first() {
+        let kallsyms = "ffff01 t one\nffff05 t one\t[nf]\nffff06 t two\t[nf]\nffff07 d three\n";
+        let owners = owners_in(kallsyms, &BTreeSet::from(["one", "two", "three"]));
+        assert_eq!(
+            owners,
+            HashMap::from([("one".to_owned(), None), ("two".to_owned(), Some("nf".to_owned()))])
+        );
     }
 
     #[test]

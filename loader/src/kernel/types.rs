@@ -68,6 +68,11 @@ impl KernelTypes {
         Ok(btf)
     }
 
+    /// Forgets the types of modules: they may have been loaded again, from another build.
+    pub fn forget_modules(&mut self) {
+        self.modules.clear();
+    }
+
     /// Whether a module has types, without opening them.
     pub fn has_module(&self, name: &str) -> bool {
         is_module_name(name) && self.folder.join(name).exists()
@@ -115,7 +120,7 @@ impl KernelTypes {
 }
 
 /// Whether a name from a manifest can be a file of the folder, and no way out of it.
-fn is_module_name(name: &str) -> bool {
+pub(crate) fn is_module_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
 }
 

@@ -30,6 +30,11 @@ impl SystemSymbols {
     pub fn new() -> SystemSymbols {
         SystemSymbols::default()
     }
+
+    /// Forgets the kernel's symbols: modules came or went.
+    pub fn forget_kernel(&mut self) {
+        self.kernel = None;
+    }
 }
 
 impl Symbols for SystemSymbols {

@@ -19,6 +19,10 @@ pub enum Signal {
     Stop,
     /// `SIGUSR1`, for `self` probes.
     User1,
+    /// `SIGUSR2`: let go of modules.
+    User2,
+    /// `SIGTSTP`: stop for now (Ctrl-Z).
+    Suspend,
 }
 
 fn signal_set(signals: &[i32]) -> libc::sigset_t {
@@ -40,15 +44,21 @@ fn mask(how: i32, signals: &[i32]) {
 }
 
 impl Signals {
-    const ALL: [i32; 3] = [libc::SIGINT, libc::SIGTERM, libc::SIGUSR1];
+    const ALL: [i32; 5] = [libc::SIGINT, libc::SIGTERM, libc::SIGUSR1, libc::SIGUSR2, libc::SIGTSTP];
 
-    /// Blocks `SIGINT`, `SIGTERM` and `SIGUSR1` and collects them.
-    pub fn block() -> Result<Self, SysError> {
-        mask(libc::SIG_BLOCK, &Self::ALL);
-        let set = signal_set(&Self::ALL);
+    /// Blocks `SIGINT`, `SIGTERM` and `SIGUSR1` and collects them; the others too if modules are waited for.
+    pub fn block(wait_module: bool) -> Result<Self, SysError> {
+        let signals = if wait_module { &Self::ALL } else { Self::ALL.get(..3).unwrap_or(&Self::ALL) };
+        mask(libc::SIG_BLOCK, signals);
+        let set = signal_set(signals);
         // SAFETY: `set` is live.
         let result = unsafe { libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) };
         Ok(Self { fd: owned("signalfd", result.into())? })
+    }
+
+    /// Whether one has arrived.
+    pub fn has_any(&self) -> bool {
+        wait_readable([Some(self.as_fd())], Duration::ZERO).is_ok_and(|[ready]| ready)
     }
 
     /// The next signal that has arrived, if any.
@@ -63,6 +73,8 @@ impl Signals {
         let [a, b, c, d, ..] = info;
         match i32::from_ne_bytes([a, b, c, d]) {
             libc::SIGUSR1 => Some(Signal::User1),
+            libc::SIGUSR2 => Some(Signal::User2),
+            libc::SIGTSTP => Some(Signal::Suspend),
             _ => Some(Signal::Stop),
         }
     }
@@ -77,6 +89,12 @@ impl AsFd for Signals {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
+}
+
+/// Stops this process until somebody lets it go on.
+pub fn suspend() {
+    // SAFETY: takes no pointers.
+    unsafe { libc::raise(libc::SIGSTOP) };
 }
 
 /// Waits until one of the descriptors is readable or the time is over; says which are.
