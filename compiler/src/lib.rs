@@ -11,3 +11,4 @@ pub mod probes;
 pub mod resolve;
 pub mod syntax;
 pub mod types;
+pub mod user;

@@ -17,6 +17,7 @@ pub mod run;
 pub mod timer;
 pub mod tracepoint;
 pub mod trampoline;
+pub mod uprobe;
 
 use crate::error::Error;
 use crate::features::Features;
@@ -61,6 +62,8 @@ pub enum Point {
     Trampoline(trampoline::Target),
     /// One or many functions.
     Kprobe(kprobe::Target),
+    /// Places in a user program.
+    Uprobe(uprobe::Target),
     /// An event of tracefs, by number.
     Tracepoint(u64),
     /// A timer.
@@ -83,7 +86,7 @@ impl Planned {
     pub fn pins_module(&self) -> bool {
         match &self.point {
             Point::Trampoline(_) | Point::Tracepoint(_) | Point::Kprobe(kprobe::Target::Multi(_)) => true,
-            Point::Run | Point::Kprobe(_) | Point::Timer(_) => false,
+            Point::Run | Point::Kprobe(_) | Point::Uprobe(_) | Point::Timer(_) => false,
         }
     }
 
@@ -91,6 +94,7 @@ impl Planned {
     pub fn count(&self) -> usize {
         match &self.point {
             Point::Kprobe(target) => target.count(),
+            Point::Uprobe(target) => target.count(),
             Point::Run | Point::Trampoline(_) | Point::Tracepoint(_) | Point::Timer(_) => 1,
         }
     }
@@ -106,6 +110,8 @@ pub fn module_of(at: &AttachPoint) -> Option<&str> {
         AttachPoint::Begin
         | AttachPoint::End
         | AttachPoint::SelfSignal(_)
+        | AttachPoint::Uprobe { .. }
+        | AttachPoint::Uretprobe { .. }
         | AttachPoint::Tracepoint { .. }
         | AttachPoint::Profile(_)
         | AttachPoint::Interval(_) => None,
@@ -120,8 +126,17 @@ pub struct Host<'a> {
     pub kernel: &'a mut KernelTypes,
     /// What the kernel can do.
     pub features: &'a Features,
+    /// What the command line asks for.
+    pub asked: Asked,
+}
+
+/// Options that decide where programs attach.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Asked {
     /// `-p`, for the kinds that attach to a process.
     pub pid: Option<u32>,
+    /// `--unsafe`.
+    pub allow_unsafe: bool,
 }
 
 /// Finds the attach points of probes, given by index. `warn` gets what `missing_probes = warn` asks to be said.
@@ -135,6 +150,7 @@ pub fn plan(
     let mut functions = 0;
     for &index in probes {
         let Some(probe) = object.manifest.probes.get(index) else { continue };
+        let mut why = String::new();
         let is_multi = object.programs.get(index).is_some_and(|program| program.is_multi);
         let found = match &probe.at {
             AttachPoint::Begin | AttachPoint::End | AttachPoint::SelfSignal(_) => {
@@ -146,8 +162,13 @@ pub fn plan(
             AttachPoint::Fentry { .. } | AttachPoint::Fexit { .. } | AttachPoint::RawTracepoint { .. } => {
                 trampoline::find(&probe.at, host)?
             }
+            AttachPoint::Uprobe { .. } | AttachPoint::Uretprobe { .. } => {
+                uprobe::find(&probe.at, host, warn).map_err(|error| why = error).ok()
+            }
             AttachPoint::Tracepoint { category, event } => tracepoint::find(category, event)?,
-            AttachPoint::Profile(period) => Some((&timer::PROFILE, timer::find_all(*period, host.pid)?)),
+            AttachPoint::Profile(period) => {
+                Some((&timer::PROFILE, timer::find_all(*period, host.asked.pid)?))
+            }
             AttachPoint::Interval(period) => Some((&timer::INTERVAL, timer::find_one(*period)?)),
         };
         match found {
@@ -156,7 +177,7 @@ pub fn plan(
                 functions += one.count() as u64;
                 planned.push(one);
             }
-            None => missing(object, probe, warn)?,
+            None => missing(object, probe, &why, warn)?,
         }
     }
     let max = object.manifest.config.max_probes;
@@ -166,12 +187,14 @@ pub fn plan(
     Ok(planned)
 }
 
-fn missing(object: &Object, probe: &Probe, warn: &mut dyn FnMut(&str)) -> Result<(), Error> {
+/// `why` says what is missing, if more is known.
+fn missing(object: &Object, probe: &Probe, why: &str, warn: &mut dyn FnMut(&str)) -> Result<(), Error> {
     let (provider, rest) = probe.name.split_once(':').unwrap_or((&probe.name, ""));
+    let why = if why.is_empty() { String::new() } else { format!(" {why}.") };
     match object.manifest.config.missing_probes {
-        MissingProbes::Error => Err(Error::MissingProbe(format!("No matches for {provider} {rest}."))),
+        MissingProbes::Error => Err(Error::MissingProbe(format!("No matches for {provider} {rest}.{why}"))),
         MissingProbes::Warn => {
-            warn(&format!("No matches for {provider} {rest}. Skipping."));
+            warn(&format!("No matches for {provider} {rest}.{why} Skipping."));
             warn(
                 "Probe has no valid attach points. It is being removed which may cause issues with program behavior.",
             );
@@ -260,6 +283,7 @@ fn attach(probe: &Probe, one: &Loaded) -> Result<Attached, Failure> {
         Point::Run => Vec::new(),
         Point::Trampoline(_) => vec![trampoline::attach(program)?],
         Point::Kprobe(target) => return kprobe::attach(&probe.at, target, program),
+        Point::Uprobe(target) => return uprobe::attach(&probe.at, target, program),
         Point::Tracepoint(id) => tracepoint::attach(*id, program)?,
         Point::Timer(target) => timer::attach(target, program)?,
     };

@@ -84,6 +84,7 @@ impl Description<'_> {
                 "kprobe_multi links (5.18), else one event a function"
             }
             AttachPoint::Kprobe { .. } | AttachPoint::Kretprobe { .. } => "kprobe PMU (4.17)",
+            AttachPoint::Uprobe { .. } | AttachPoint::Uretprobe { .. } => "uprobe PMU (4.17)",
             AttachPoint::Fentry { .. } | AttachPoint::Fexit { .. } => {
                 "BTF trampolines (5.5, of modules 5.11)"
             }

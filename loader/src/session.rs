@@ -8,7 +8,7 @@
 //! Output   [`Session`]: everything that dropping undoes
 //! Ensures  nothing is attached; the kernel's types are opened only as far as the object names them
 
-use crate::attach::{self, Loaded, Planned, Point};
+use crate::attach::{self, Asked, Loaded, Planned, Point};
 use crate::error::Error;
 use crate::features::Features;
 use crate::globals::{Pids, fill_globals};
@@ -54,7 +54,7 @@ pub struct Session {
     pub cpus: usize,
     types: OwnedFd,
     symbols: Vec<KernelSymbol>,
-    pid: Option<u32>,
+    asked: Asked,
     verbose: bool,
 }
 
@@ -72,7 +72,8 @@ pub fn prepare(
     settings.params.check(&object.manifest.globals)?;
     host::lift_files_limit();
     let pid = Some(settings.pids.target).filter(|&pid| pid != 0);
-    let linked = plan_and_link(&object, probes, kernel, pid, warn)?;
+    let asked = Asked { pid, allow_unsafe: settings.allow_unsafe };
+    let linked = plan_and_link(&object, probes, kernel, asked, warn)?;
     if linked.is_empty() && !settings.wait_module {
         return Err(Error::NothingToAttach);
     }
@@ -83,7 +84,7 @@ pub fn prepare(
     let types = load_types(&object)?;
     let maps = create_maps(&object, &contents, types.as_fd(), cpus)?;
     let verbose = settings.verbose;
-    let mut session = Session { object, maps, loaded: Vec::new(), cpus, types, symbols, pid, verbose };
+    let mut session = Session { object, maps, loaded: Vec::new(), cpus, types, symbols, asked, verbose };
     session.loaded = session.load_linked(linked)?;
     Ok(session)
 }
@@ -107,7 +108,7 @@ impl Session {
         kernel: &mut KernelTypes,
         warn: &mut dyn FnMut(&str),
     ) -> Result<Vec<Loaded>, Error> {
-        self.load_linked(plan_and_link(&self.object, probes, kernel, self.pid, warn)?)
+        self.load_linked(plan_and_link(&self.object, probes, kernel, self.asked, warn)?)
     }
 
     fn load_linked(&self, linked: Vec<(Planned, Linked)>) -> Result<Vec<Loaded>, Error> {
@@ -139,13 +140,13 @@ fn plan_and_link(
     object: &Object,
     probes: &[usize],
     kernel: &mut KernelTypes,
-    pid: Option<u32>,
+    asked: Asked,
     warn: &mut dyn FnMut(&str),
 ) -> Result<Vec<(Planned, Linked)>, Error> {
     let features = Features::default();
-    let mut host = attach::Host { kernel, features: &features, pid };
+    let mut host = attach::Host { kernel, features: &features, asked };
     let planned = attach::plan(object, probes, &mut host, warn)?;
-    link_all(object, planned, kernel, pid)
+    link_all(object, planned, kernel, asked.pid)
 }
 
 fn link_all(
@@ -189,7 +190,9 @@ fn load_one(
             let module = target.module.as_ref().and_then(|module| modules.get(module));
             Prototype { id: target.id, module: module.and_then(Option::as_ref).map(AsFd::as_fd) }
         }
-        Point::Run | Point::Kprobe(_) | Point::Tracepoint(_) | Point::Timer(_) => Prototype::default(),
+        Point::Run | Point::Kprobe(_) | Point::Uprobe(_) | Point::Tracepoint(_) | Point::Timer(_) => {
+            Prototype::default()
+        }
     };
     load_program(object, probe, planned.kind, prototype, linked, types.as_fd())
 }

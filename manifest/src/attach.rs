@@ -56,6 +56,24 @@ pub enum AttachPoint {
         /// Function name.
         function: String,
     },
+    /// Entry of a function of a user program or library, or an instruction of it.
+    Uprobe {
+        /// The file: a path, a library such as `libc`, or a program to be found in `PATH`.
+        path: String,
+        /// Function name or pattern; without one `offset` is an address of the file's address space.
+        function: Option<String>,
+        /// Bytes from the function's start.
+        offset: u64,
+        /// Build id, in hex, of the file whose debug information the program was compiled with, if it was.
+        build_id: Option<String>,
+    },
+    /// Return of a function of a user program or library (pattern allowed).
+    Uretprobe {
+        /// The file, as for `Uprobe`.
+        path: String,
+        /// Function name or pattern.
+        function: String,
+    },
     /// A tracepoint of tracefs.
     Tracepoint {
         /// Category (folder in tracefs).

@@ -6,6 +6,7 @@
 //! | --- | --- |
 //! | `kernels` | where it runs, of [`lab::KERNELS`]; default all |
 //! | `modules` | kernel modules loaded before |
+//! | `programs` | programs of `tests/programs` that it probes, in `PATH` where it is compiled and where it runs |
 //! | `script` | take the script from the reference tracer's Debian package instead of this file |
 //! | `before`, `trigger`, `after` | shell text before the tracer starts, once attached, and after; may repeat |
 //! | `linger` | milliseconds between the trigger and the SIGINT that ends the tracer |
@@ -47,6 +48,7 @@ pub struct Case {
     pub script: PathBuf,
     pub kernels: Vec<String>,
     pub modules: Vec<String>,
+    pub programs: Vec<String>,
     pub before: String,
     pub trigger: String,
     pub after: String,
@@ -115,6 +117,7 @@ pub fn load(file: &Path) -> Result<Case, Failure> {
         script: file.to_path_buf(),
         kernels: lab::KERNELS.map(str::to_owned).to_vec(),
         modules: Vec::new(),
+        programs: Vec::new(),
         before: String::new(),
         trigger: String::new(),
         after: String::new(),
@@ -147,6 +150,7 @@ fn set(case: &mut Case, key: &str, value: &str) -> Result<(), Failure> {
     match key {
         "kernels" => case.kernels = words(value),
         "modules" => case.modules = words(value),
+        "programs" => case.programs = words(value),
         "script" => case.script = lab::packaged_script(value),
         "before" => add_line(&mut case.before, value),
         "trigger" => add_line(&mut case.trigger, value),

@@ -64,6 +64,30 @@ fn executable(cargo: &Output) -> Option<PathBuf> {
         .next_back()
 }
 
+/// The folder of the programs that cases probe, built from `tests/programs` once a run.
+pub fn programs() -> Result<PathBuf, Failure> {
+    static BUILT: OnceLock<Result<PathBuf, Failure>> = OnceLock::new();
+    BUILT.get_or_init(build_programs).clone()
+}
+
+fn build_programs() -> Result<PathBuf, Failure> {
+    let own = std::env::current_exe().map_err(|e| format!("current_exe: {e}"))?;
+    let folder = own.with_file_name("programs");
+    let output = Command::new(lab::tree().join("tests/programs/build")).arg(&folder).output();
+    let output = output.map_err(|e| format!("tests/programs/build: {e}"))?;
+    if output.status.success() {
+        return Ok(folder);
+    }
+    Err(format!("cannot build the programs that cases probe:\n{}", String::from_utf8_lossy(&output.stderr)))
+}
+
+/// `PATH` with the programs that cases probe in front.
+fn search_path() -> Result<std::ffi::OsString, Failure> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::iter::once(programs()?).chain(std::env::split_paths(&path));
+    std::env::join_paths(folders).map_err(|e| format!("PATH: {e}"))
+}
+
 /// `sondec build SCRIPT -o OBJECT --btf BTF`; the failure is what the compiler said.
 pub fn build(script: &Path, object: &Path, btf: &Path) -> Result<(), Failure> {
     let output = Command::new(sondec()?)
@@ -73,6 +97,7 @@ pub fn build(script: &Path, object: &Path, btf: &Path) -> Result<(), Failure> {
         .arg(object)
         .arg("--btf")
         .arg(btf)
+        .env("PATH", search_path()?)
         .output()
         .map_err(|e| format!("sondec: {e}"))?;
     if output.status.success() && object.exists() {

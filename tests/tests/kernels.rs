@@ -124,6 +124,7 @@ impl Plan {
             if let Some(Ok(object)) = objects.get(&run.case.name) {
                 let batch = batch(&mut batches, &run.kernel)?;
                 batch.need_modules(&run.case.modules);
+                put_programs(&run.case, batch)?;
                 let job = sonde_job(&run.case, batch, object)?;
                 batch.jobs.push(job);
             }
@@ -194,6 +195,14 @@ fn batch<'a>(batches: &'a mut BTreeMap<String, Batch>, kernel: &str) -> Result<&
     Ok(batches.get_mut(kernel).expect("just inserted"))
 }
 
+/// The programs a case probes go where the guest's `PATH` begins.
+fn put_programs(case: &Case, batch: &Batch) -> Result<(), Failure> {
+    for name in &case.programs {
+        batch.put(&objects::programs()?.join(name), &format!("bin/{name}"))?;
+    }
+    Ok(())
+}
+
 fn job_id(case: &Case, tracer: &str) -> String {
     format!("{}.{tracer}", case.name.replace('/', "-"))
 }
@@ -236,6 +245,7 @@ fn add_oracle_job(case: &Case, kernel: &str, batches: &mut BTreeMap<String, Batc
     }
     let batch = batch(batches, kernel)?;
     batch.need_modules(&case.modules);
+    put_programs(case, batch)?;
     let mut argv = vec!["bpftrace".to_owned()];
     argv.extend(case.args.iter().cloned());
     argv.push(batch.put(&case.script, &format!("scripts/{}.bt", case.name))?);

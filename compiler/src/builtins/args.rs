@@ -28,9 +28,12 @@ pub(super) static REG: Builtin = Builtin::new("reg", (1, 1), check_reg).lowered(
 /// decides, so the larger number is let through.
 const REGISTER_ARGS_MAX: i128 = 8;
 
+/// Where `argN` exists.
+const ARG_PLACES: &str = "kprobe, uprobe and rawtracepoint";
+
 fn check_arg(cx: &mut Check<'_>, call: &mut Call) -> Result<Ty, Diag> {
     match cx.target().kind {
-        Kind::Kprobe(_) => {
+        Kind::Kprobe(_) | Kind::Uprobe(_) => {
             let index = call.args[0].literal().unwrap_or_default();
             if index >= REGISTER_ARGS_MAX {
                 let message = format!("`arg{index}` does not exist");
@@ -42,19 +45,22 @@ fn check_arg(cx: &mut Check<'_>, call: &mut Call) -> Result<Ty, Diag> {
         }
         Kind::RawTracepoint(_) => Ok(Ty::U64),
         Kind::Fentry(_) | Kind::Fexit(_) | Kind::Tracepoint { .. } => {
-            Err(cx.not_here(call, "kprobe and rawtracepoint").help("use `args.NAME` here"))
+            Err(cx.not_here(call, ARG_PLACES).help("use `args.NAME` here"))
         }
+        Kind::Uretprobe(_) => Err(cx
+            .not_here(call, ARG_PLACES)
+            .help("keep it at the entry: `uprobe:PATH:f { @arg[tid] = arg0; }`")),
         Kind::Kretprobe(_) => Err(cx
-            .not_here(call, "kprobe and rawtracepoint")
+            .not_here(call, ARG_PLACES)
             .help("keep it at the entry: `kprobe:f { @arg[tid] = arg0; }`, or use fexit, which has `args`")),
         Kind::Begin | Kind::End | Kind::SelfSignal(_) | Kind::Profile(_) | Kind::Interval(_) => {
-            Err(cx.not_here(call, "kprobe and rawtracepoint"))
+            Err(cx.not_here(call, ARG_PLACES))
         }
     }
 }
 
 fn check_args(cx: &mut Check<'_>, call: &mut Call) -> Result<Ty, Diag> {
-    const WHERE: &str = "fentry, fexit, tracepoint and rawtracepoint";
+    const WHERE: &str = "fentry, fexit, uprobe, tracepoint and rawtracepoint";
     match &cx.target().kind {
         Kind::Fentry(_) | Kind::Fexit(_) | Kind::RawTracepoint(_) => Ok(Ty::Args),
         Kind::Tracepoint { record: Some(_), .. } => Ok(Ty::Args),
@@ -66,7 +72,9 @@ fn check_args(cx: &mut Check<'_>, call: &mut Call) -> Result<Ty, Diag> {
         Kind::Kprobe(_) => {
             Err(cx.not_here(call, WHERE).help("use `arg0`, `arg1`, … here, or a fentry probe"))
         }
+        Kind::Uprobe(_) => Ok(Ty::Args),
         Kind::Kretprobe(_)
+        | Kind::Uretprobe(_)
         | Kind::Begin
         | Kind::End
         | Kind::SelfSignal(_)
@@ -76,9 +84,9 @@ fn check_args(cx: &mut Check<'_>, call: &mut Call) -> Result<Ty, Diag> {
 }
 
 fn check_retval(cx: &mut Check<'_>, call: &mut Call) -> Result<Ty, Diag> {
-    const WHERE: &str = "kretprobe and fexit";
+    const WHERE: &str = "kretprobe, uretprobe and fexit";
     match cx.target().kind {
-        Kind::Kretprobe(_) => Ok(Ty::U64),
+        Kind::Kretprobe(_) | Kind::Uretprobe(_) => Ok(Ty::U64),
         Kind::Fexit(_) => {
             call.becomes = Some(ExprKind::RetVal);
             match cx.target().retval.clone() {
@@ -93,6 +101,7 @@ fn check_retval(cx: &mut Check<'_>, call: &mut Call) -> Result<Ty, Diag> {
             Err(cx.not_here(call, WHERE).help("use `args.ret` in syscalls tracepoints"))
         }
         Kind::Kprobe(_)
+        | Kind::Uprobe(_)
         | Kind::Fentry(_)
         | Kind::RawTracepoint(_)
         | Kind::Begin
@@ -103,10 +112,13 @@ fn check_retval(cx: &mut Check<'_>, call: &mut Call) -> Result<Ty, Diag> {
     }
 }
 
+/// Where the context holds registers.
+const REGISTER_PLACES: &str = "kprobe, kretprobe, uprobe, uretprobe, profile and interval";
+
 fn check_ctx(cx: &mut Check<'_>, call: &mut Call) -> Result<Ty, Diag> {
-    const WHERE: &str = "kprobe, kretprobe, profile and interval";
+    const WHERE: &str = REGISTER_PLACES;
     let name = match cx.target().kind {
-        Kind::Kprobe(_) | Kind::Kretprobe(_) => "pt_regs",
+        Kind::Kprobe(_) | Kind::Kretprobe(_) | Kind::Uprobe(_) | Kind::Uretprobe(_) => "pt_regs",
         Kind::Profile(_) | Kind::Interval(_) => "bpf_perf_event_data",
         Kind::Tracepoint { .. } | Kind::Fentry(_) | Kind::Fexit(_) | Kind::RawTracepoint(_) => {
             return Err(cx.not_here(call, WHERE).help("use `args` here"));
@@ -120,16 +132,19 @@ fn check_ctx(cx: &mut Check<'_>, call: &mut Call) -> Result<Ty, Diag> {
 fn check_reg(cx: &mut Check<'_>, call: &mut Call) -> Result<Ty, Diag> {
     call.literal_text(0)?;
     match cx.target().kind {
-        Kind::Kprobe(_) | Kind::Kretprobe(_) | Kind::Profile(_) | Kind::Interval(_) => {
-            Ok(Ty::Int(Int { size: 8, signed: false }))
-        }
+        Kind::Kprobe(_)
+        | Kind::Kretprobe(_)
+        | Kind::Uprobe(_)
+        | Kind::Uretprobe(_)
+        | Kind::Profile(_)
+        | Kind::Interval(_) => Ok(Ty::Int(Int { size: 8, signed: false })),
         Kind::Fentry(_)
         | Kind::Fexit(_)
         | Kind::Tracepoint { .. }
         | Kind::RawTracepoint(_)
         | Kind::Begin
         | Kind::End
-        | Kind::SelfSignal(_) => Err(cx.not_here(call, "kprobe, kretprobe, profile and interval")),
+        | Kind::SelfSignal(_) => Err(cx.not_here(call, REGISTER_PLACES)),
     }
 }
 

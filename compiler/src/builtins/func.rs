@@ -1,8 +1,9 @@
 //! `func`: the traced function.
 
-use super::{Builtin, Call};
+use super::{Builtin, Call, symbols};
 use crate::diag::Diag;
 use crate::lower::{Lower, Value};
+use crate::probes::kprobe;
 use crate::resolve::Kind;
 use crate::types::tree::Expr;
 use crate::types::{Check, Ty};
@@ -13,6 +14,7 @@ pub(super) static FUNC: Builtin = Builtin::new("func", (0, 0), check).lowered(lo
 fn check(cx: &mut Check<'_>, call: &mut Call) -> Result<Ty, Diag> {
     match cx.target().kind {
         Kind::Kprobe(_) | Kind::Kretprobe(_) | Kind::Fentry(_) | Kind::Fexit(_) => Ok(Ty::Ksym),
+        Kind::Uprobe(_) | Kind::Uretprobe(_) => Ok(Ty::Usym),
         Kind::Begin
         | Kind::End
         | Kind::SelfSignal(_)
@@ -20,11 +22,22 @@ fn check(cx: &mut Check<'_>, call: &mut Call) -> Result<Ty, Diag> {
         | Kind::RawTracepoint(_)
         | Kind::Profile(_)
         | Kind::Interval(_) => {
-            Err(cx.not_here(call, "probes on functions: kprobe, kretprobe, fentry, fexit"))
+            Err(cx.not_here(call, "probes on functions: kprobe, kretprobe, uprobe, uretprobe, fentry, fexit"))
         }
     }
 }
 
-fn lower(l: &mut Lower<'_>, _: &Expr, _: &[Expr]) -> Value {
-    Value::Scalar(crate::probes::traced_function(l))
+fn lower(l: &mut Lower<'_>, e: &Expr, _: &[Expr]) -> Value {
+    match l.target().kind {
+        Kind::Uprobe(_) => {
+            // The kernel's helper knows uprobes since 6.6; at the entry the instruction pointer says it.
+            let address = kprobe::read_register(l, kprobe::INSTRUCTION).unwrap_or_else(|| l.iconst(0));
+            symbols::usym(l, e, address)
+        }
+        Kind::Uretprobe(_) => {
+            let address = crate::probes::traced_function(l);
+            symbols::usym(l, e, address)
+        }
+        _ => Value::Scalar(crate::probes::traced_function(l)),
+    }
 }

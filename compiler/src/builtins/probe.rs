@@ -27,6 +27,8 @@ fn kind_name(cx: &Check<'_>) -> &'static str {
         Kind::Begin | Kind::End | Kind::SelfSignal(_) => "special",
         Kind::Kprobe(_)
         | Kind::Kretprobe(_)
+        | Kind::Uprobe(_)
+        | Kind::Uretprobe(_)
         | Kind::Fentry(_)
         | Kind::Fexit(_)
         | Kind::Tracepoint { .. }

@@ -4,7 +4,7 @@ use super::Builtin;
 use crate::lower::{Lower, Pure, Value, helper};
 use crate::types::Ty;
 use crate::types::tree::Expr;
-use cranelift_codegen::ir::InstBuilder as _;
+use cranelift_codegen::ir::{self, InstBuilder as _};
 use manifest::GlobalRole;
 
 /// A kernel address that prints as its symbol.
@@ -32,10 +32,14 @@ fn lower_ksym(l: &mut Lower<'_>, _: &Expr, args: &[Expr]) -> Value {
     Value::Scalar(l.lower_scalar(&args[0]))
 }
 
-/// Address, then pid.
 fn lower_usym(l: &mut Lower<'_>, e: &Expr, args: &[Expr]) -> Value {
-    let dst = l.destination(e).mem;
     let address = l.lower_scalar(&args[0]);
+    usym(l, e, address)
+}
+
+/// Address, then pid.
+pub(super) fn usym(l: &mut Lower<'_>, e: &Expr, address: ir::Value) -> Value {
+    let dst = l.destination(e).mem;
     l.store(dst, 8, address);
     let both = l.pure_helper(Pure::PidTgid, helper::GET_CURRENT_PID_TGID);
     let pid = l.b.ins().ushr_imm_s(both, 32);

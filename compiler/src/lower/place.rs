@@ -218,8 +218,9 @@ impl<'a> Lower<'a> {
     pub(crate) fn space_of(&self, pointer: &Expr) -> Via {
         match (&pointer.ty, &self.probe.target.kind) {
             (Ty::Ptr(..), _) => self.via(pointer),
-            // Numbers have no space of their own; those of system calls come from the user.
+            // Numbers have no space of their own; those of system calls and user programs are the user's.
             (_, Kind::Tracepoint { category, .. }) if category == "syscalls" => Via::User,
+            (_, Kind::Uprobe(_) | Kind::Uretprobe(_)) => Via::User,
             _ => Via::Kernel,
         }
     }

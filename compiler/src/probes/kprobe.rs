@@ -39,6 +39,9 @@ pub const ARGUMENTS: &[&str] = &["di", "si", "dx", "cx", "r8", "r9"];
 /// The register that holds a function's result.
 pub const RESULT: &str = "ax";
 
+/// The register that holds the address of the instruction at hand.
+pub const INSTRUCTION: &str = "ip";
+
 pub(super) fn entry(kprobe: &Kprobe) -> Record {
     let Kprobe { module, function, offset, pattern } = kprobe;
     let section = match (pattern, offset) {

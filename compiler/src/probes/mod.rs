@@ -9,6 +9,7 @@ pub mod kprobe;
 mod special;
 mod timer;
 mod tracepoint;
+mod uprobe;
 
 use manifest::AttachPoint;
 
@@ -30,6 +31,8 @@ fn record(target: &Target) -> Record {
         Kind::SelfSignal(signal) => special::signal(signal),
         Kind::Kprobe(kprobe) => kprobe::entry(kprobe),
         Kind::Kretprobe(kprobe) => kprobe::exit(kprobe),
+        Kind::Uprobe(uprobe) => uprobe::entry(uprobe),
+        Kind::Uretprobe(uprobe) => uprobe::exit(uprobe),
         Kind::Fentry(func) => btf_programs::fentry(func),
         Kind::Fexit(func) => btf_programs::fexit(func),
         Kind::RawTracepoint(func) => btf_programs::raw_tracepoint(func),

@@ -13,6 +13,7 @@
 //! | `raw.rs` | raw tracepoints |
 //! | `timer.rs` | profile and interval |
 //! | `special.rs` | begin, end, self |
+//! | `uprobe.rs` | uprobe, uretprobe |
 
 pub mod codes;
 mod function;
@@ -22,6 +23,7 @@ mod record;
 mod special;
 mod timer;
 mod tracepoint;
+mod uprobe;
 
 use crate::diag::Diag;
 use crate::fields::Fields;
@@ -58,6 +60,9 @@ pub enum Kind {
     Kprobe(Kprobe),
     /// `offset` is 0.
     Kretprobe(Kprobe),
+    Uprobe(Uprobe),
+    /// `offset` is 0, and there is a function.
+    Uretprobe(Uprobe),
     Fentry(Func),
     Fexit(Func),
     Tracepoint {
@@ -84,6 +89,17 @@ pub struct Kprobe {
     pub offset: u64,
     /// Whether `function` (or `module`) holds a `*`.
     pub pattern: bool,
+}
+
+/// A function of a user program or library.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Uprobe {
+    /// The file as the script names it.
+    pub path: String,
+    /// Function, or a pattern with `*`; without one `offset` is an address.
+    pub function: Option<String>,
+    /// Bytes from the function's start.
+    pub offset: u64,
 }
 
 /// A function, or raw tracepoint, with BTF.
@@ -232,6 +248,8 @@ impl Target {
             | Kind::SelfSignal(_)
             | Kind::Kprobe(_)
             | Kind::Kretprobe(_)
+            | Kind::Uprobe(_)
+            | Kind::Uretprobe(_)
             | Kind::Profile(_)
             | Kind::Interval(_) => None,
         }

@@ -1,6 +1,6 @@
 //! The kinds of probe by name.
 
-use super::{Missing, Parts, Resolver, Targets, codes, function, raw, special, timer, tracepoint};
+use super::{Missing, Parts, Resolver, Targets, codes, function, raw, special, timer, tracepoint, uprobe};
 use crate::diag::Diag;
 use crate::syntax::ast::{AttachPoint, Span};
 
@@ -26,8 +26,8 @@ const PROVIDERS: &[Provider] = &[
     Provider { name: "rawtracepoint", aliases: &["rt"], targets: raw::rawtracepoint },
     Provider { name: "profile", aliases: &["p"], targets: timer::profile },
     Provider { name: "interval", aliases: &["i"], targets: timer::interval },
-    Provider { name: "uprobe", aliases: &["u"], targets: later },
-    Provider { name: "uretprobe", aliases: &["ur"], targets: later },
+    Provider { name: "uprobe", aliases: &["u"], targets: uprobe::uprobe },
+    Provider { name: "uretprobe", aliases: &["ur"], targets: uprobe::uretprobe },
     Provider { name: "usdt", aliases: &["U"], targets: later },
     Provider { name: "software", aliases: &["s"], targets: later },
     Provider { name: "hardware", aliases: &["h"], targets: later },

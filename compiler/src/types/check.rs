@@ -110,6 +110,8 @@ impl<'a> Check<'a> {
             Kind::SelfSignal(_) => "self",
             Kind::Kprobe(_) => "kprobe",
             Kind::Kretprobe(_) => "kretprobe",
+            Kind::Uprobe(_) => "uprobe",
+            Kind::Uretprobe(_) => "uretprobe",
             Kind::Fentry(_) => "fentry",
             Kind::Fexit(_) => "fexit",
             Kind::Tracepoint { .. } => "tracepoint",
@@ -134,6 +136,7 @@ impl<'a> Check<'a> {
             | Kind::Fexit(_)
             | Kind::RawTracepoint(_)
             | Kind::Tracepoint { .. } => Space::Kernel,
+            Kind::Uprobe(_) | Kind::Uretprobe(_) => Space::User,
             Kind::Begin | Kind::End | Kind::SelfSignal(_) | Kind::Profile(_) | Kind::Interval(_) => {
                 Space::None
             }

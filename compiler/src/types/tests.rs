@@ -326,7 +326,7 @@ fn attach_points() {
     check_err("fentry:no_module:f { }", &["E0106 there is no module `no_module`"]);
     check_err("tracepoint:net:sched_switch { }", &["E0105 there is no tracepoint `net:sched_switch`"]);
     check_err("tracepoint:sched:nope { }", &["E0105 there is no tracepoint `sched:nope`"]);
-    check_err("uprobe:/bin/sh:main { }", &["E0900 `uprobe` probes are not supported yet"]);
+    check_err("usdt:/bin/sh:a:b { }", &["E0900 `usdt` probes are not supported yet"]);
     check_err("kprob:f { }", &["E0101 there are no `kprob` probes"]);
     check_err("interval:s:0 { }", &["E0107 the interval of 0 ns is too short"]);
 }

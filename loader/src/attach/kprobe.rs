@@ -9,7 +9,7 @@ use crate::kernel::functions::{self, Function};
 use crate::kinds;
 use crate::sys::SysError;
 use crate::sys::bpf::{self, Functions};
-use crate::sys::perf::{self, KprobeAt, KprobePmu};
+use crate::sys::perf::{self, KprobeAt, ProbePmu};
 use manifest::AttachPoint;
 use std::ffi::{CStr, CString};
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -113,7 +113,7 @@ fn attach_named(
     is_return: bool,
     program: BorrowedFd<'_>,
 ) -> Result<Vec<OwnedFd>, Failure> {
-    let pmu = pmu().ok_or(SysError { call: "kprobe PMU", errno: libc::ENOENT })?;
+    let pmu = ProbePmu::kprobe().ok_or(SysError { call: "kprobe PMU", errno: libc::ENOENT })?;
     // The kernel looks `vmlinux:f` up in a module of that name.
     let prefix = module.filter(|&module| module != "vmlinux").map(|module| format!("{module}:"));
     let symbol = format!("{}{function}", prefix.unwrap_or_default());
@@ -193,13 +193,4 @@ fn attach_each(
         Some(failure) if attached.count == 0 => Err(failure),
         _ => Ok(attached),
     }
-}
-
-/// The kprobe PMU, from sysfs.
-fn pmu() -> Option<KprobePmu> {
-    const FOLDER: &str = "/sys/bus/event_source/devices/kprobe";
-    let read = |file: &str| std::fs::read_to_string(format!("{FOLDER}/{file}")).ok();
-    let kind = read("type")?.trim().parse().ok()?;
-    let return_bit = read("format/retprobe")?.trim().strip_prefix("config:")?.parse().ok()?;
-    Some(KprobePmu { kind, return_bit })
 }

@@ -95,6 +95,8 @@ fn section_kinds(at: &AttachPoint) -> &'static [&'static str] {
         AttachPoint::Begin | AttachPoint::End | AttachPoint::SelfSignal(_) => &["raw_tp", "raw_tracepoint"],
         AttachPoint::Kprobe { .. } => &["kprobe", "kprobe.multi"],
         AttachPoint::Kretprobe { .. } => &["kretprobe", "kretprobe.multi"],
+        AttachPoint::Uprobe { .. } => &["uprobe"],
+        AttachPoint::Uretprobe { .. } => &["uretprobe"],
         AttachPoint::Fentry { .. } => &["fentry"],
         AttachPoint::Fexit { .. } => &["fexit"],
         AttachPoint::Tracepoint { .. } => &["tracepoint", "tp"],

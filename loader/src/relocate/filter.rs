@@ -27,6 +27,8 @@ pub fn prologue(at: &AttachPoint, pid: Option<u32>) -> Vec<Insn> {
         AttachPoint::Begin
         | AttachPoint::End
         | AttachPoint::SelfSignal(_)
+        | AttachPoint::Uprobe { .. }
+        | AttachPoint::Uretprobe { .. }
         | AttachPoint::Profile(_)
         | AttachPoint::Interval(_) => false,
     };

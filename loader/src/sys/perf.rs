@@ -1,4 +1,4 @@
-//! `perf_event_open(2)`: kprobes, tracepoints and timers are perf events to the kernel.
+//! `perf_event_open(2)`: kprobes, uprobes, tracepoints and timers are perf events to the kernel.
 
 use super::{SysError, checked, owned};
 use std::ffi::CStr;
@@ -86,13 +86,37 @@ pub fn tracepoint(id: u64) -> Result<OwnedFd, SysError> {
     open(Attr { kind: TYPE_TRACEPOINT, config: id, period_or_freq: 1, ..Attr::default() }, Scope::Cpu(0))
 }
 
-/// The kprobe PMU as sysfs describes it.
+/// The kprobe or uprobe PMU as sysfs describes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct KprobePmu {
+pub struct ProbePmu {
     /// Its event type.
-    pub kind: u32,
+    kind: u32,
     /// Bit of `config` that asks for a return probe.
-    pub return_bit: u8,
+    return_bit: u8,
+}
+
+impl ProbePmu {
+    /// The kprobe PMU.
+    pub fn kprobe() -> Option<ProbePmu> {
+        ProbePmu::read("kprobe")
+    }
+
+    /// The uprobe PMU.
+    pub fn uprobe() -> Option<ProbePmu> {
+        ProbePmu::read("uprobe")
+    }
+
+    fn read(name: &str) -> Option<ProbePmu> {
+        let read =
+            |file: &str| std::fs::read_to_string(format!("/sys/bus/event_source/devices/{name}/{file}")).ok();
+        let kind = read("type")?.trim().parse().ok()?;
+        let return_bit = read("format/retprobe")?.trim().strip_prefix("config:")?.parse().ok()?;
+        Some(ProbePmu { kind, return_bit })
+    }
+
+    fn config(self, is_return: bool) -> u64 {
+        if is_return { 1u64.checked_shl(self.return_bit.into()).unwrap_or(0) } else { 0 }
+    }
 }
 
 /// Where a kprobe sits.
@@ -105,13 +129,25 @@ pub enum KprobeAt<'a> {
 }
 
 /// A kprobe or kretprobe.
-pub fn kprobe(pmu: KprobePmu, at: KprobeAt<'_>, is_return: bool) -> Result<OwnedFd, SysError> {
+pub fn kprobe(pmu: ProbePmu, at: KprobeAt<'_>, is_return: bool) -> Result<OwnedFd, SysError> {
     let (config1, config2) = match at {
         KprobeAt::Symbol(symbol, offset) => (symbol.as_ptr() as u64, offset),
         KprobeAt::Address(address) => (0, address),
     };
-    let config = if is_return { 1u64.checked_shl(pmu.return_bit.into()).unwrap_or(0) } else { 0 };
+    let config = pmu.config(is_return);
     open(Attr { kind: pmu.kind, config, config1, config2, ..Attr::default() }, Scope::Cpu(0))
+}
+
+/// A uprobe or uretprobe at a place of a file. [`Scope::Cpu`] means every process on every CPU.
+pub fn uprobe(
+    pmu: ProbePmu,
+    path: &CStr,
+    offset: u64,
+    is_return: bool,
+    scope: Scope,
+) -> Result<OwnedFd, SysError> {
+    let (config, config1) = (pmu.config(is_return), path.as_ptr() as u64);
+    open(Attr { kind: pmu.kind, config, config1, config2: offset, ..Attr::default() }, scope)
 }
 
 /// Attaches a program the old way, by ioctl, and starts the event; the event owns the attachment.
