@@ -87,7 +87,8 @@ impl Fields<'_> {
 
     fn make(&self, btf: BtfId, at: &At, member: btf::Member<'_>, space: Space) -> Member {
         let ty = self.ty(btf, member.ty, space);
-        let (bits, bit_offset) = self.bit_field(btf, at, member);
+        let (bits, within) = self.bit_field(btf, member);
+        let bit_offset = at.bit_offset.saturating_add(within.saturating_sub(member.bit_offset));
         let signed = matches!(ty, Ty::Int(int) | Ty::Enum(int, _) if int.signed);
         Member {
             name: member.name.to_owned(),
@@ -100,17 +101,17 @@ impl Fields<'_> {
         }
     }
 
-    /// Width and place of a bit-field; old files have both in the integer's type.
-    fn bit_field(&self, btf: BtfId, at: &At, member: btf::Member<'_>) -> (Option<u8>, u32) {
+    /// Width and place of a bit-field within its composite; old files have both in the integer's type.
+    pub(super) fn bit_field(&self, btf: BtfId, member: btf::Member<'_>) -> (Option<u8>, u32) {
         if member.bitfield_bits.is_some() {
-            return (member.bitfield_bits, at.bit_offset);
+            return (member.bitfield_bits, member.bit_offset);
         }
         let types = self.btf(btf);
         match types.resolve(member.ty).and_then(|id| types.ty(id)) {
             Ok(Type::Int { size, bits, bit_offset, .. }) if u32::from(bits) != size * 8 && bits != 0 => {
-                (Some(bits), at.bit_offset.saturating_add(bit_offset.into()))
+                (Some(bits), member.bit_offset.saturating_add(bit_offset.into()))
             }
-            _ => (None, at.bit_offset),
+            _ => (None, member.bit_offset),
         }
     }
 }

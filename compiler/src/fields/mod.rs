@@ -10,16 +10,19 @@
 //! | `find.rs` | types and enumerators by name |
 //! | `convert.rs` | BTF types as [`Ty`] |
 //! | `member.rs` | members of composites |
+//! | `leaves.rs` | all parts of a value, for copies |
 //! | `script.rs` | the script's C definitions |
 //! | `show.rs` | types as text for messages |
 
 mod convert;
 mod find;
+mod leaves;
 mod member;
 mod script;
 mod show;
 
 pub use find::{Enumerator, Named};
+pub use leaves::{Leaf, Shape};
 pub use script::preamble_btf;
 
 use crate::kernel::{BtfId, Kernel};

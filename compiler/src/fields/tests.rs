@@ -86,3 +86,31 @@ fn enumerators() {
     assert_eq!(fields.enumerator("RED").map(|e| e.value), Some(2));
     assert_eq!(fields.enumerator("BLUE"), None);
 }
+
+#[test]
+fn parts_of_a_value() {
+    let kernel = kernel();
+    let fields = Fields::new(&kernel, None);
+    let s = fields.find_struct("s").expect("defined");
+    let parts: Vec<_> = fields
+        .leaves(&Ty::Struct(s))
+        .expect("a struct")
+        .into_iter()
+        .map(|l| (l.path, l.bit_offset, l.shape))
+        .collect();
+    let scalar = |bytes, signed| Shape::Scalar { bytes, signed };
+    assert_eq!(
+        parts,
+        [
+            (vec![0], 0, scalar(4, true)),
+            // The union as a whole, by its first member.
+            (vec![1, 0], 32, Shape::Bytes { bytes: 8, is_whole: false }),
+            (vec![2], 128, scalar(8, false)),
+            (vec![3], 192, scalar(8, false)),
+            (vec![4], 256, Shape::Bytes { bytes: 4, is_whole: true }),
+        ]
+    );
+    let two = fields.leaves(&Ty::Array(Box::new(Ty::Struct(s)), 2)).expect("structs");
+    assert_eq!((two.len(), two[5].path.clone(), two[5].bit_offset), (10, vec![1, 0], 320));
+    assert_eq!(fields.leaves(&Ty::String(4)), None);
+}

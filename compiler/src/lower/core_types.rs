@@ -99,8 +99,6 @@ struct Local<'a> {
 struct End {
     /// The last type.
     ty: TypeId,
-    bit_offset: u64,
-    bits: Option<u8>,
     /// Access string in the local types, if they are complete.
     access: String,
 }
@@ -115,11 +113,10 @@ impl Local<'_> {
     ) -> End {
         let fields = self.fields;
         let btf = fields.btf(root.btf);
-        let mut end = End { ty: root.id, bit_offset: 0, bits: None, access: "0".into() };
+        let mut end = End { ty: root.id, access: "0".into() };
         for &step in path {
             let (id, ty) = resolve(btf, end.ty);
             if let Type::Array { elem, .. } = ty {
-                end.bit_offset += u64::from(step) * btf.size_of(elem).unwrap_or(0) * 8;
                 end.ty = elem;
                 let _ = write!(end.access, ":{step}");
                 continue;
@@ -129,8 +126,6 @@ impl Local<'_> {
             visit(self, root.btf, id, step);
             let position = self.used.get(&(root.btf, id)).map_or(0, |used| used.range(..step).count());
             let _ = write!(end.access, ":{position}");
-            end.bit_offset += u64::from(member.bit_offset);
-            end.bits = member.bitfield_bits;
             end.ty = member.ty;
         }
         end
@@ -140,8 +135,7 @@ impl Local<'_> {
         match subject {
             Subject::Field { root, path } => {
                 let end = self.walk(*root, path, |_, _, _, _| {});
-                let size = self.fields.btf(root.btf).size_of(end.ty).unwrap_or(0);
-                let local_value = field_value(kind, end.bit_offset, end.bits, size);
+                let local_value = field_value(kind, place_of(self.fields, *root, path));
                 CoreRelo { root: self.root(*root), access: end.access, kind, local_value }
             }
             Subject::Type(root) => {
@@ -233,19 +227,64 @@ impl Local<'_> {
     }
 }
 
-/// What libbpf's `bpf_core_calc_field_relo` gives for the build kernel's field.
-fn field_value(kind: RelocKind, bit_offset: u64, bits: Option<u8>, size: u64) -> i64 {
-    let size = size.max(1);
-    let byte_offset = match bits {
-        None => bit_offset / 8,
-        Some(_) => bit_offset / 8 / size * size,
-    };
-    let width = bits.map_or(size * 8, u64::from);
+/// A field of the build kernel.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// Bits from its root.
+    bit_offset: u64,
+    /// Width of a bit-field.
+    bits: Option<u8>,
+    /// Bytes of its type.
+    bytes: u64,
+}
+
+fn place_of(fields: &Fields<'_>, root: Composite, path: &[u32]) -> Place {
+    let btf = fields.btf(root.btf);
+    let (mut at, mut place) = (root.id, Place { bit_offset: 0, bits: None, bytes: 0 });
+    for &step in path {
+        let ty = resolve(btf, at).1;
+        if let Type::Array { elem, .. } = ty {
+            place.bit_offset += u64::from(step) * btf.size_of(elem).unwrap_or(0) * 8;
+            (at, place.bits) = (elem, None);
+        } else if let Some(member) = ty.composite().and_then(|c| c.member(step as usize)) {
+            place.bit_offset += u64::from(member.bit_offset);
+            (at, place.bits) = (member.ty, member.bitfield_bits);
+        }
+    }
+    place.bytes = btf.size_of(at).unwrap_or(0).max(1);
+    place
+}
+
+/// Offset and size of the word that a relocation reads a field by: what its type has, or the double
+/// of that until the field is in it. `None` if 8 bytes are not enough. libbpf's
+/// `bpf_core_calc_field_relo`.
+fn word(place: Place) -> Option<(u64, u64)> {
+    let Some(width) = place.bits else { return Some((place.bit_offset / 8, place.bytes)) };
+    let mut bytes = place.bytes;
+    loop {
+        let start = place.bit_offset / 8 / bytes * bytes;
+        if place.bit_offset + u64::from(width) <= (start + bytes) * 8 {
+            return Some((start, bytes));
+        }
+        bytes = if bytes >= 8 { return None } else { bytes * 2 };
+    }
+}
+
+/// Bytes of the word that a bit-field is read by, if there is one.
+pub(crate) fn word_of(fields: &Fields<'_>, root: Composite, path: &[u32]) -> Option<u8> {
+    word(place_of(fields, root, path)).and_then(|(_, bytes)| u8::try_from(bytes).ok())
+}
+
+/// What libbpf gives for the build kernel's field.
+fn field_value(kind: RelocKind, place: Place) -> i64 {
+    // Nothing asks about a field that has no word.
+    let (start, bytes) = word(place).unwrap_or((place.bit_offset / 8, 8));
+    let width = place.bits.map_or(bytes * 8, u64::from);
     let value = match kind {
-        RelocKind::FieldByteOffset => byte_offset,
-        RelocKind::FieldByteSize => size,
-        RelocKind::FieldLshiftU64 => 64 - (bit_offset + width - byte_offset * 8),
-        RelocKind::FieldRshiftU64 => 64 - width,
+        RelocKind::FieldByteOffset => start,
+        RelocKind::FieldByteSize => bytes,
+        RelocKind::FieldLshiftU64 => (64 + start * 8).saturating_sub(place.bit_offset + width),
+        RelocKind::FieldRshiftU64 => 64u64.saturating_sub(width),
         _ => 1,
     };
     value as i64
@@ -297,10 +336,20 @@ mod tests {
 
     #[test]
     fn bit_field_values() {
+        let check = |bit_offset, width, bytes, expected: [i64; 4]| {
+            let place = Place { bit_offset, bits: Some(width), bytes };
+            let kinds = [
+                RelocKind::FieldByteOffset,
+                RelocKind::FieldByteSize,
+                RelocKind::FieldLshiftU64,
+                RelocKind::FieldRshiftU64,
+            ];
+            assert_eq!(kinds.map(|kind| field_value(kind, place)), expected);
+        };
         // 3 bits at bit 37 of a 4-byte unit.
-        let value = |kind| field_value(kind, 37, Some(3), 4);
-        assert_eq!(value(RelocKind::FieldByteOffset), 4);
-        assert_eq!(value(RelocKind::FieldLshiftU64), 56);
-        assert_eq!(value(RelocKind::FieldRshiftU64), 61);
+        check(37, 3, 4, [4, 4, 56, 61]);
+        // In a packed struct 7 bits may cross into the next unit.
+        check(30, 7, 4, [0, 8, 27, 57]);
+        assert!(word(Place { bit_offset: 62, bits: Some(7), bytes: 4 }).is_none());
     }
 }

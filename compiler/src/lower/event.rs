@@ -80,12 +80,32 @@ impl Lower<'_> {
             |l| {
                 let mem = Mem::at(record, Region::Record);
                 l.store(mem, HEADER_BYTES, number);
+                let outer = l.record.replace(record);
                 fill(l, mem);
+                l.record = outer;
                 let no_flags = l.iconst(0);
                 l.call_void_helper(helper::RINGBUF_SUBMIT, &[record, no_flags]);
             },
             Self::count_lost,
         );
+    }
+
+    /// Goes on only if a value is not zero; else the program ends, and gives back the event that it has
+    /// not submitted.
+    pub(crate) fn expect_nonzero(&mut self, value: ir::Value) {
+        let (found, exit) = (self.b.create_block(), self.exit);
+        let missing = if self.record.is_some() { self.b.create_block() } else { exit };
+        self.b.ins().brif(value, found, &[], missing, &[]);
+        if let Some(record) = self.record {
+            self.b.set_cold_block(missing);
+            self.b.switch_to_block(missing);
+            self.b.seal_block(missing);
+            let no_flags = self.iconst(0);
+            self.call_void_helper(helper::RINGBUF_DISCARD, &[record, no_flags]);
+            self.b.ins().jump(exit, &[]);
+        }
+        self.b.switch_to_block(found);
+        self.b.seal_block(found);
     }
 
     /// Counts an event that the ring buffer had no room for.

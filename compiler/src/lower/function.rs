@@ -137,6 +137,7 @@ impl<'a> Lower<'a> {
             loops: Vec::new(),
             exit,
             pending: None,
+            record: None,
             discarded: false,
             reachable: true,
         }

@@ -24,6 +24,7 @@ pub(crate) const KTIME_GET_BOOT_NS: u32 = 125;
 pub(crate) const RINGBUF_OUTPUT: u32 = 130;
 pub(crate) const RINGBUF_RESERVE: u32 = 131;
 pub(crate) const RINGBUF_SUBMIT: u32 = 132;
+pub(crate) const RINGBUF_DISCARD: u32 = 133;
 pub(crate) const GET_CURRENT_TASK_BTF: u32 = 158;
 pub(crate) const FOR_EACH_MAP_ELEM: u32 = 164;
 pub(crate) const GET_FUNC_IP: u32 = 173;

@@ -9,7 +9,7 @@ use cranelift_codegen::ir::{self, InstBuilder as _, types};
 use super::core_types::Subject;
 use super::expr::Dest;
 use super::memory::repr;
-use super::place::{BitField, Located, Remote, Via};
+use super::place::{Located, Remote, Via};
 use super::{Lower, Mem, Region, helper};
 use crate::fields::{Composite, EnumRef, Member};
 use crate::kernel::BtfId;
@@ -69,10 +69,7 @@ impl Lower<'_> {
         }
         match self.locate(e) {
             Located::Local(mem, None) => self.load(mem, &e.ty),
-            Located::Local(mem, Some(bits)) => {
-                let word = self.load_int(mem, Int { size: bits.bytes() as u8, signed: false });
-                self.cut_bits(word, bits.offset.into(), bits.width, &e.ty)
-            }
+            Located::Local(mem, Some(bits)) => self.cut_bits(mem, bits, &e.ty),
             Located::Remote(remote) => match remote.bits {
                 None => self.load_remote(&remote, &e.ty),
                 Some(bits) => self.load_bits(&remote, bits, &e.ty),
@@ -86,6 +83,9 @@ impl Lower<'_> {
         match self.locate(e) {
             Located::Local(mem, _) => self.copy_object(dst, mem, &e.ty),
             Located::Remote(remote) => {
+                if self.read_by_value(&remote, &e.ty, dst.mem) {
+                    return;
+                }
                 let declared = remote.size.unwrap_or(size).min(size);
                 let address = self.remote_address(&remote);
                 if remote.via == Via::Typed && declared == size && is_loadable(&e.ty) {
@@ -180,33 +180,6 @@ impl<'a> Lower<'a> {
             }
         }
     }
-
-    /// A bit-field, as libbpf's `BPF_CORE_READ_BITFIELD`: position and width are relocated. More
-    /// bytes than the field's unit do no harm, so the build kernel's unit is read.
-    pub(crate) fn load_bits(&mut self, remote: &Remote, bits: BitField, ty: &Ty) -> ir::Value {
-        let Some(root) = remote.root else {
-            let int = Int { size: bits.bytes() as u8, signed: false };
-            let word = self.load_bytes(remote, int);
-            return self.cut_bits(word, bits.offset.into(), bits.width, ty);
-        };
-        let unit = remote.size.filter(|size| matches!(size, 1 | 2 | 4 | 8)).unwrap_or(8);
-        let word = self.load_bytes(remote, Int { size: unit as u8, signed: false });
-        let subject = Subject::Field { root, path: remote.path.clone() };
-        let left = self.core(subject.clone(), RelocKind::FieldLshiftU64);
-        let right = self.core(subject, RelocKind::FieldRshiftU64);
-        let word = self.b.ins().ishl(word, left);
-        if repr(ty).signed { self.b.ins().sshr(word, right) } else { self.b.ins().ushr(word, right) }
-    }
-
-    pub(crate) fn cut_bits(&mut self, word: ir::Value, offset: i64, width: u8, ty: &Ty) -> ir::Value {
-        let word = self.b.ins().ishl_imm_s(word, 64 - offset - i64::from(width));
-        let right = 64 - i64::from(width);
-        if repr(ty).signed {
-            self.b.ins().sshr_imm_s(word, right)
-        } else {
-            self.b.ins().ushr_imm_s(word, right)
-        }
-    }
 }
 
 impl Via {
@@ -222,13 +195,6 @@ impl Via {
             Via::User => helper::PROBE_READ_USER_STR,
             Via::Context | Via::Typed | Via::Kernel => helper::PROBE_READ_KERNEL_STR,
         }
-    }
-}
-
-impl BitField {
-    /// Bytes that hold the field, as a size that can be loaded.
-    pub(crate) fn bytes(self) -> u32 {
-        (self.offset + u32::from(self.width)).div_ceil(8).next_power_of_two().min(8)
     }
 }
 

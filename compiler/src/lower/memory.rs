@@ -60,7 +60,7 @@ impl Mem {
     }
 
     /// The widest access that is aligned here and not longer than `bytes`.
-    fn chunk(self, bytes: u32) -> u32 {
+    pub(super) fn chunk(self, bytes: u32) -> u32 {
         let by_offset = if self.offset == 0 { 8 } else { 1 << self.offset.trailing_zeros().min(3) };
         let by_length = 1 << bytes.min(8).ilog2();
         u32::min(by_offset, by_length)

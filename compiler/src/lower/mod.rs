@@ -12,6 +12,8 @@
 //! kernel's verifier and of the mid-end, with their remedies, are in each file's head.
 
 mod aggregate;
+mod bit_fields;
+mod by_value;
 pub mod codes;
 mod compare;
 mod cond;
@@ -124,6 +126,8 @@ pub struct Lower<'a> {
     loops: Vec<loops::Target>,
     exit: ir::Block,
     pending: Option<expr::Dest>,
+    /// The event that is being filled.
+    record: Option<ir::Value>,
     /// Nobody looks at the value of the call that is being lowered.
     pub(crate) discarded: bool,
     /// False behind a `return`: nothing more is emitted.

@@ -10,6 +10,7 @@
 
 use cranelift_codegen::ir::{self, InstBuilder as _};
 
+use super::bit_fields::BitField;
 use super::{Lower, Mem};
 use crate::fields::{Composite, Member};
 use crate::kernel::BtfId;
@@ -43,13 +44,6 @@ pub(crate) struct Remote {
     pub(crate) bits: Option<BitField>,
     /// Bytes of the object as declared.
     pub(crate) size: Option<u32>,
-}
-
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct BitField {
-    /// Bits from the object's start.
-    pub(crate) offset: u32,
-    pub(crate) width: u8,
 }
 
 pub(crate) enum Located {
@@ -100,13 +94,13 @@ impl<'a> Lower<'a> {
             Ty::Struct(composite) => Some(*composite),
             _ => None,
         };
-        let bits = member.bits.map(|width| BitField { offset: member.bit_offset, width });
+        let bits = BitField::of(member);
         match located {
             Located::Local(mem, _) => match bits {
                 None => Located::Local(mem.plus(member.bit_offset / 8), None),
                 Some(bits) => {
-                    let bits_in = BitField { offset: bits.offset % 8, ..bits };
-                    Located::Local(mem.plus(bits.offset / 8), Some(bits_in))
+                    let (byte, bits) = bits.split();
+                    Located::Local(mem.plus(byte), Some(bits))
                 }
             },
             Located::Remote(mut remote) => {
@@ -118,7 +112,7 @@ impl<'a> Lower<'a> {
                     }
                     None => {
                         remote.offset += member.bit_offset / 8;
-                        remote.bits = bits.map(|bits| BitField { offset: bits.offset % 8, ..bits });
+                        remote.bits = bits.map(|bits| bits.split().1);
                     }
                 }
                 Located::Remote(remote)
@@ -190,7 +184,7 @@ impl<'a> Lower<'a> {
             }
             None => remote.offset = member.bit_offset / 8 + element.unwrap_or(0) * 8,
         }
-        remote.bits = member.bits.map(|width| BitField { offset: member.bit_offset, width });
+        remote.bits = BitField::of(member);
         remote.size = if element.is_some() { Some(8) } else { self.declared_size(Some(record), member) };
         Located::Remote(remote)
     }
