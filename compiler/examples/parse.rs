@@ -21,19 +21,21 @@ fn main() -> ExitCode {
                 continue;
             }
         };
+        let mut sources = Sources::of(&file, &text);
         let (script, mut diags) = syntax::parse(&file, &text);
         if emits("--emit=ast") {
             print!("{}", syntax::print_script(&script));
         }
         if !diags.iter().any(|d| d.is_error()) {
-            let (expanded, more) = expand::expand(script, &BTreeMap::new());
+            let (expanded, more) =
+                expand::expand(script, &BTreeMap::new(), &expand::World::NONE, &mut sources);
             diags.extend(more);
             if emits("--emit=expanded") {
                 print!("{}", syntax::print_script(&expanded.script));
                 println!("{:#?}\n{:#?}", expanded.config, expanded.preamble);
             }
         }
-        eprint!("{}", render(&diags, &Sources::of(&file, &text), Colour::Never));
+        eprint!("{}", render(&diags, &sources, Colour::Never));
         if diags.iter().any(|d| d.is_error()) {
             code = ExitCode::FAILURE;
         }

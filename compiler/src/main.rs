@@ -10,6 +10,7 @@ use std::process::{Command, ExitCode};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use compiler::diag::{Colour, render};
+use compiler::expand::Headers;
 use compiler::kernel::Kernel;
 use compiler::pipeline::{Output, Request, Stage, compile};
 
@@ -44,10 +45,10 @@ struct Script {
     btf: Option<PathBuf>,
     /// Folder to look for included files in.
     #[arg(short = 'I', value_name = "DIR")]
-    include_dirs: Vec<PathBuf>,
+    include_dirs: Vec<String>,
     /// File to include first.
     #[arg(long = "include", value_name = "FILE")]
-    includes: Vec<PathBuf>,
+    includes: Vec<String>,
     /// Allow functions that change the system.
     #[arg(long)]
     r#unsafe: bool,
@@ -171,10 +172,15 @@ fn build(args: &Build) -> Result<ExitCode, String> {
 
 /// Compiles, and shows what there is to say about the script.
 fn translate(script: &Script, stage: Option<Stage>) -> Result<Option<Output>, String> {
-    if let Some(unused) = script.include_dirs.first().or(script.includes.first()) {
-        eprintln!("WARNING: {}: headers are not read; kernel types come from BTF", unused.display());
-    }
     let (name, text) = read(script)?;
+    let system = system_headers();
+    let headers = Headers {
+        script_dir: name.rfind('/').map_or("", |at| &name[..=at]),
+        dirs: &script.include_dirs,
+        system: &system,
+        first: &script.includes,
+        read: &|path| fs::read(path).ok(),
+    };
     let kernel = kernel(script.btf.as_deref())?;
     let env: BTreeMap<String, String> =
         std::env::vars().filter(|(name, _)| name.starts_with("BPFTRACE_")).collect();
@@ -183,6 +189,7 @@ fn translate(script: &Script, stage: Option<Stage>) -> Result<Option<Output>, St
         text: &text,
         env: &env,
         kernel: &kernel,
+        headers,
         stage,
         allow_unsafe: script.r#unsafe,
     };
@@ -209,6 +216,12 @@ fn read(script: &Script) -> Result<(String, String), String> {
             Ok((file.to_owned(), text))
         }
     }
+}
+
+/// Where C compilers look for headers.
+fn system_headers() -> [String; 3] {
+    let arch = std::env::consts::ARCH;
+    ["/usr/local/include".to_owned(), format!("/usr/include/{arch}-linux-gnu"), "/usr/include".to_owned()]
 }
 
 fn kernel(btf: Option<&Path>) -> Result<Kernel, String> {

@@ -9,11 +9,11 @@ use std::collections::BTreeMap;
 use codegen_bpf::Module;
 
 use crate::diag::{Diag, Sources};
-use crate::expand::{Config, config, expand};
-use crate::fields::{Fields, preamble_btf};
+use crate::expand::{Config, Headers, World, config, expand};
+use crate::fields::{Fields, kernel_extent, preamble_btf};
 use crate::kernel::Kernel;
 use crate::lower::{self, Input, Lowered, codes};
-use crate::syntax::ast::Span;
+use crate::syntax::ast::{Span, Tag};
 use crate::types::tree::Program;
 use crate::{syntax, types};
 
@@ -29,7 +29,7 @@ pub enum Stage {
 }
 
 /// One script to compile.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Request<'a> {
     /// File name as shown; `stdin` for a script from elsewhere.
     pub name: &'a str,
@@ -39,6 +39,8 @@ pub struct Request<'a> {
     pub env: &'a BTreeMap<String, String>,
     /// The kernel compiled against.
     pub kernel: &'a Kernel,
+    /// The headers that the script may include.
+    pub headers: Headers<'a>,
     /// Stop at a stage and show it.
     pub stage: Option<Stage>,
     /// Functions that change the system may be used.
@@ -56,15 +58,17 @@ pub enum Output {
 
 /// Compiles a script. There is no output if a diagnostic is an error.
 pub fn compile(request: &Request<'_>) -> (Option<Output>, Vec<Diag>, Sources) {
-    let sources = Sources::of(request.name, request.text);
+    let mut sources = Sources::of(request.name, request.text);
     let mut diags = Vec::new();
-    let output = run(request, &sources, &mut diags).filter(|_| !diags.iter().any(Diag::is_error));
+    let output = run(request, &mut sources, &mut diags).filter(|_| !diags.iter().any(Diag::is_error));
     (output, diags, sources)
 }
 
-fn run(request: &Request<'_>, sources: &Sources, diags: &mut Vec<Diag>) -> Option<Output> {
+fn run(request: &Request<'_>, sources: &mut Sources, diags: &mut Vec<Diag>) -> Option<Output> {
     let script = passed(syntax::parse(request.name, request.text), diags)?;
-    let expanded = passed(expand(script, request.env), diags)?;
+    let extent = |tag: Option<Tag>, name: &str| kernel_extent(request.kernel, tag, name);
+    let world = World { headers: request.headers, kernel: &extent };
+    let expanded = passed(expand(script, request.env, &world, sources), diags)?;
     if request.stage == Some(Stage::Ast) {
         return Some(Output::Text(syntax::print_script(&expanded.script)));
     }

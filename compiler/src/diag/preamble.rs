@@ -64,3 +64,21 @@ pub const HASH_ERROR: Code = Code {
     example: "#error needs BTF",
     remedy: "follow the text of the line",
 };
+
+/// A header that is not there.
+pub const NO_HEADER: Code = Code {
+    id: "E0037",
+    what: "an included header cannot be found",
+    why: "definitions may be missing without it; headers of the kernel itself need not exist",
+    example: "#include <nowhere.h>\nbegin { }",
+    remedy: "install it, name its folder with `-I DIR`, or write its definitions into the preamble",
+};
+
+/// A member of a type that nobody defines.
+pub const UNKNOWN_C_TYPE: Code = Code {
+    id: "E0038",
+    what: "a C definition needs a type that is not known",
+    why: "the size of a struct depends on its members'",
+    example: "struct s { struct nowhere n; };\nbegin { }",
+    remedy: "define the type before its use or include its header",
+};

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::c::Defines;
+use super::c::Definitions;
 use super::replace::Expander;
 use crate::diag::{Diag, codes};
 use crate::syntax::ast::*;
@@ -12,7 +12,7 @@ use crate::syntax::visit::*;
 pub(super) type Macros = BTreeMap<String, Vec<MacroDef>>;
 
 /// Replaces every use of a macro or `#define` in the script and takes the definitions out of it.
-pub(super) fn expand_macros(script: &mut Script, defines: &Defines, diags: &mut Vec<Diag>) {
+pub(super) fn expand_macros(script: &mut Script, defines: &Definitions<'_>, diags: &mut Vec<Diag>) {
     let mut macros = Macros::new();
     let defs = std::mem::take(&mut script.macros);
     let names: BTreeSet<String> = defs.iter().map(|def| def.name.text.clone()).collect();

@@ -12,11 +12,12 @@ mod replace;
 
 use std::collections::BTreeMap;
 
-pub use c::Preamble;
+pub use c::{Headers, Preamble, World};
 pub use config::Config;
 
-use crate::diag::Diag;
-use crate::syntax::ast::Script;
+use crate::diag::{Diag, Sources};
+use crate::syntax::ast::*;
+use crate::syntax::visit::*;
 
 /// A script after expansion.
 #[derive(Clone, Debug)]
@@ -29,19 +30,75 @@ pub struct Expanded {
     pub preamble: Preamble,
 }
 
-/// Expands a script. `env` holds the environment's `BPFTRACE_…` variables, which win over `config`.
-pub fn expand(mut script: Script, env: &BTreeMap<String, String>) -> (Expanded, Vec<Diag>) {
+/// Expands a script. `env` holds the environment's `BPFTRACE_…` variables, which win over `config`;
+/// `sources` has the script and gets the headers it includes.
+pub fn expand(
+    mut script: Script,
+    env: &BTreeMap<String, String>,
+    world: &World<'_>,
+    sources: &mut Sources,
+) -> (Expanded, Vec<Diag>) {
     let mut diags = Vec::new();
-    let (preamble, defines) = c::read_preamble(&std::mem::take(&mut script.c_items), &mut diags);
     let config = config::read_config(script.config.take().as_ref(), env, &mut diags);
+    let mut c_items = std::mem::take(&mut script.c_items);
     for import in std::mem::take(&mut script.imports) {
-        diags.push(Diag::unsupported("`import`", import.span));
+        match header_import(&import) {
+            Some(item) => c_items.push(item),
+            None => diags.push(Diag::unsupported("`import` of scripts, C sources and objects", import.span)),
+        }
     }
     for subprogram in std::mem::take(&mut script.subprograms) {
         diags.push(Diag::unsupported("`fn`", subprogram.name.span).help("use a `macro`"));
     }
+    let (preamble, defines) = c::read_preamble(&c_items, world, sources, &mut diags);
     macros::expand_macros(&mut script, &defines, &mut diags);
+    drop(defines);
+    check_unreadable(&script, &preamble, &mut diags);
     (Expanded { script, config, preamble }, diags)
+}
+
+/// `import "x.h";` as the `#include` it means.
+fn header_import(import: &Import) -> Option<CItem> {
+    let path = std::str::from_utf8(&import.path).ok()?;
+    let plain = path.ends_with(".h") && !path.contains(['"', '\\', '\n']);
+    let text = format!("#include \"{path}\"");
+    plain.then_some(CItem { kind: CItemKind::Directive, text, span: import.span })
+}
+
+/// Reports what a header failed to define, if the script names it.
+fn check_unreadable(script: &Script, preamble: &Preamble, diags: &mut Vec<Diag>) {
+    struct Used<'a>(&'a Preamble, BTreeMap<String, Diag>);
+    impl Used<'_> {
+        fn name(&mut self, name: &str) {
+            if let Some(diag) = self.0.unreadable.get(name) {
+                self.1.insert(name.to_owned(), diag.clone());
+            }
+        }
+    }
+    impl Visit for Used<'_> {
+        fn visit_type(&mut self, ty: &TypeSpec) {
+            if let TypeSpecKind::Named { name, .. } = &ty.kind {
+                self.name(name);
+            }
+            walk_type(self, ty);
+        }
+
+        fn visit_expr(&mut self, expr: &Expr) {
+            if let ExprKind::Ident(name) = &expr.kind {
+                self.name(name);
+            }
+            walk_expr(self, expr);
+        }
+    }
+    if preamble.unreadable.is_empty() {
+        return;
+    }
+    let mut used = Used(preamble, BTreeMap::new());
+    for probe in &script.probes {
+        probe.predicate.iter().for_each(|predicate| used.visit_expr(predicate));
+        used.visit_block(&probe.body);
+    }
+    diags.extend(used.1.into_values());
 }
 
 #[cfg(test)]
@@ -52,7 +109,8 @@ mod tests {
     /// The expanded script on one line, then the diagnostics.
     fn expanded(text: &str) -> String {
         let (script, mut diags) = parse("a.bt", text);
-        let (expanded, more) = expand(script, &BTreeMap::new());
+        let mut sources = Sources::of("a.bt", text);
+        let (expanded, more) = expand(script, &BTreeMap::new(), &World::NONE, &mut sources);
         diags.extend(more);
         let words: Vec<String> =
             print_script(&expanded.script).split_whitespace().map(str::to_owned).collect();
@@ -161,7 +219,10 @@ mod tests {
         check_err("#define A B\n#define B A\nbegin { print(A); }", &["E0035 `#define` `A` expands itself"]);
         check_err(
             "import \"x\"; fn f(): int64 { } begin { }",
-            &["E0900 `import` not supported yet", "E0900 `fn` not supported yet"],
+            &[
+                "E0900 `import` of scripts, C sources and objects not supported yet",
+                "E0900 `fn` not supported yet",
+            ],
         );
     }
 
@@ -184,7 +245,8 @@ mod tests {
     #[test]
     fn ids_are_unique_and_expansions_known() {
         let text = "macro m(x) { let $y = x; $y + x } begin { print(m(m(nsecs + 1))); }";
-        let (expanded, diags) = expand(parse("a.bt", text).0, &BTreeMap::new());
+        let mut sources = Sources::of("a.bt", text);
+        let (expanded, diags) = expand(parse("a.bt", text).0, &BTreeMap::new(), &World::NONE, &mut sources);
         assert!(diags.is_empty());
         struct Ids(Vec<u32>);
         impl crate::syntax::visit::Visit for Ids {

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::c::Defines;
+use super::c::{Constant, Define, Definitions};
 use super::macros::{Macros, choose, no_match};
 use crate::diag::{Diag, codes};
 use crate::syntax::ast::*;
@@ -15,9 +15,9 @@ use crate::syntax::{MAX_DEPTH, Origin, parse_expr};
 /// Expansion makes no more expressions than this.
 const MAX_MADE: u32 = 65_536;
 
-pub(super) struct Expander<'a> {
+pub(super) struct Expander<'a, 'd> {
     macros: &'a Macros,
-    defines: &'a Defines,
+    defines: &'a Definitions<'d>,
     /// The next free id; ids only grow, so an expansion owns a range of them.
     pub(super) next_id: u32,
     pub(super) expansions: Vec<Expansion>,
@@ -44,8 +44,8 @@ struct Scope {
     suffix: u32,
 }
 
-impl<'a> Expander<'a> {
-    pub(super) fn new(macros: &'a Macros, defines: &'a Defines, next_id: u32) -> Expander<'a> {
+impl<'a, 'd> Expander<'a, 'd> {
+    pub(super) fn new(macros: &'a Macros, defines: &'a Definitions<'d>, next_id: u32) -> Expander<'a, 'd> {
         Expander {
             macros,
             defines,
@@ -128,8 +128,10 @@ impl<'a> Expander<'a> {
         let has_plain_form = |overloads: &Vec<MacroDef>| overloads.iter().any(|def| def.params.is_empty());
         if self.macros.get(&name).is_some_and(has_plain_form) {
             self.expand_call(expr, Name { text: name, span: expr.span }, Vec::new());
-        } else if self.defines.get(&name).is_some_and(|d| !d.takes_args) {
-            self.expand_define(expr, &name);
+        } else if let Some(define) = self.defines.define(&name)
+            && !define.takes_args
+        {
+            self.expand_define(expr, &name, &define);
         }
     }
 
@@ -182,29 +184,29 @@ impl<'a> Expander<'a> {
         self.record(name.text, call, first_id);
     }
 
-    fn expand_define(&mut self, expr: &mut Expr, name: &str) {
-        let define = &self.defines[name];
+    fn expand_define(&mut self, expr: &mut Expr, name: &str, define: &Define) {
+        if define.body == name {
+            // libc says so to tell that there is an enumerator.
+            return;
+        }
         if self.bad_defines.contains(name) || !self.enter(name, None, expr.span) {
             expr.kind = ExprKind::Error;
             return;
         }
-        let first_id = ExprId(self.next_id);
-        let origin = Origin { offset: define.body_span.start, expr_id: self.next_id };
-        match parse_expr(&define.body, origin) {
-            Ok((mut value, next_id)) => {
-                self.next_id = next_id;
+        let (call, first_id) = (expr.span, ExprId(self.next_id));
+        match self.define_value(name, define, call) {
+            Ok(mut value) => {
                 // The text of a `#define` sees no parameters of a macro.
                 let outer = self.scope.take();
                 self.visit_expr(&mut value);
                 self.scope = outer;
-                let call = expr.span;
                 *expr = Expr { span: call, ..value };
                 self.record(name.to_owned(), call, first_id);
             }
             Err(why) => {
                 let message = format!("`#define {name}` does not stand for an expression");
                 let diag = Diag::error(&codes::BAD_DEFINE, message, expr.span, "used here")
-                    .also(define.name.span, "defined here");
+                    .also(define.name_span, "defined here");
                 let why = why.into_iter().next().map(|d| d.message);
                 self.diags.push(why.into_iter().fold(diag, Diag::note));
                 self.bad_defines.insert(name.to_owned());
@@ -212,6 +214,46 @@ impl<'a> Expander<'a> {
             }
         }
         self.active.pop();
+    }
+
+    /// What a `#define` stands for: its text as an expression of the script or, where that is none, its value
+    /// in C.
+    fn define_value(&mut self, name: &str, define: &Define, call: Span) -> Result<Expr, Vec<Diag>> {
+        let origin = Origin { offset: define.body_span.start, expr_id: self.next_id };
+        let parsed = parse_expr(&define.body, origin);
+        if let (Ok(_), false) = (&parsed, define.only_c)
+            && let Ok((mut value, next_id)) = parsed
+        {
+            self.next_id = next_id;
+            if define.in_header {
+                // The object names no file of the build host.
+                MoveTo(call).visit_expr(&mut value);
+            }
+            return Ok(value);
+        }
+        let kind = match (self.defines.constant(name), parsed) {
+            (Some(Constant::Int(value)), _) => {
+                let int = |value: u128| {
+                    let value = u64::try_from(value).unwrap_or(u64::MAX);
+                    ExprKind::Int(IntLit { value, duration: false })
+                };
+                match value.value < 0 {
+                    false => int(value.value.unsigned_abs()),
+                    true => {
+                        let kind = int(value.value.unsigned_abs());
+                        let expr = Box::new(Expr { id: self.new_id(), kind, span: call });
+                        ExprKind::Unary { op: UnaryOp::Neg, expr }
+                    }
+                }
+            }
+            (Some(Constant::Text(text)), _) => ExprKind::Str(text),
+            (None, Ok((value, next_id))) => {
+                self.next_id = next_id;
+                return Ok(value);
+            }
+            (None, Err(why)) => return Err(why),
+        };
+        Ok(Expr { id: self.new_id(), kind, span: call })
     }
 
     fn record(&mut self, name: String, call: Span, first_id: ExprId) {
@@ -240,7 +282,7 @@ fn bind(def: &MacroDef, args: Vec<Arg>, suffix: u32) -> Scope {
     scope
 }
 
-impl VisitMut for Expander<'_> {
+impl VisitMut for Expander<'_, '_> {
     fn visit_expr(&mut self, expr: &mut Expr) {
         if self.stopped {
             return;
@@ -323,15 +365,25 @@ impl VisitMut for Expander<'_> {
     }
 }
 
+/// Moves an expression to where it is used.
+struct MoveTo(Span);
+
+impl VisitMut for MoveTo {
+    fn visit_expr(&mut self, expr: &mut Expr) {
+        expr.span = self.0;
+        walk_expr_mut(self, expr);
+    }
+}
+
 /// Gives new ids to a copy.
-struct Renumber<'e, 'a> {
-    expander: &'e mut Expander<'a>,
+struct Renumber<'e, 'a, 'd> {
+    expander: &'e mut Expander<'a, 'd>,
     depth: u16,
     too_deep: bool,
 }
 
-impl<'e, 'a> Renumber<'e, 'a> {
-    fn new(expander: &'e mut Expander<'a>) -> Renumber<'e, 'a> {
+impl<'e, 'a, 'd> Renumber<'e, 'a, 'd> {
+    fn new(expander: &'e mut Expander<'a, 'd>) -> Renumber<'e, 'a, 'd> {
         // The copy takes the place of a node that is counted already.
         let depth = expander.depth.saturating_sub(1);
         Renumber { expander, depth, too_deep: false }
@@ -344,7 +396,7 @@ impl<'e, 'a> Renumber<'e, 'a> {
     }
 }
 
-impl VisitMut for Renumber<'_, '_> {
+impl VisitMut for Renumber<'_, '_, '_> {
     fn visit_expr(&mut self, expr: &mut Expr) {
         expr.id = self.expander.new_id();
         if self.depth >= MAX_DEPTH {

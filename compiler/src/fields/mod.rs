@@ -11,19 +11,20 @@
 //! | `convert.rs` | BTF types as [`Ty`] |
 //! | `member.rs` | members of composites |
 //! | `leaves.rs` | all parts of a value, for copies |
-//! | `script.rs` | the script's C definitions |
+//! | `script.rs`, `same.rs` | the script's C definitions; which of them are the kernel's |
 //! | `show.rs` | types as text for messages |
 
 mod convert;
 mod find;
 mod leaves;
 mod member;
+mod same;
 mod script;
 mod show;
 
 pub use find::{Enumerator, Named};
 pub use leaves::{Leaf, Shape};
-pub use script::preamble_btf;
+pub use script::{kernel_extent, preamble_btf};
 
 use crate::kernel::{BtfId, Kernel};
 use crate::types::Ty;

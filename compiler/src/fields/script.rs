@@ -1,145 +1,176 @@
-//! The script's C definitions as a BTF that continues vmlinux's.
+//! The script's C definitions, and its headers', as a BTF that continues vmlinux's.
 //!
-//! Input    the preamble as read, without layout
+//! Input    the preamble, laid out
 //! Output   a split BTF; kernel types that the preamble names are vmlinux's own
-//! Ensures  sizes and offsets follow the System V ABI of 64-bit machines
+//! Ensures  a definition replaces the kernel's type of the same name, with one exception: a struct of a
+//!          header that looks exactly like the kernel's (see `same.rs`) is the kernel's, so that accesses to
+//!          it are relocated to the kernel they run on
 
-use crate::diag::Diag;
-use crate::expand::c::{CComposite, CIntKind, CMember, CType, Preamble};
+use super::same::Same;
+use crate::diag::{Diag, codes};
+use crate::expand::c::{CIntKind, CType, Extent, Preamble, TagIdx};
 use crate::kernel::Kernel;
 use crate::syntax::ast::{Span, Tag};
-use crate::types::codes::UNKNOWN_TYPE;
 use btf::{Btf, Builder, Enumerator, IntEncoding, Kind, Member, TypeId};
 use std::sync::Arc;
 
-/// A type with its layout in bytes.
-#[derive(Clone, Copy)]
-struct Laid {
-    id: TypeId,
-    size: u32,
-    align: u32,
-}
-
-/// The definitions as BTF; absent if there are none or they are wrong.
+/// The definitions as BTF; absent if there are none or they are too many.
 pub fn preamble_btf(preamble: &Preamble, kernel: &Kernel) -> (Option<Btf>, Vec<Diag>) {
     if preamble.is_empty() {
         return (None, Vec::new());
     }
     let base = Arc::clone(kernel.vmlinux());
+    let out = Builder::split(Arc::clone(&base));
     let mut writer = Writer {
         preamble,
         base: &base,
-        out: Builder::split(Arc::clone(&base)),
+        out,
         composites: Vec::new(),
         enums: Vec::new(),
-        diags: Vec::new(),
+        typedefs: Vec::new(),
     };
     writer.write();
-    if !writer.diags.is_empty() {
-        return (None, writer.diags);
+    let written = writer.out.finish().map_err(|error| error.to_string());
+    let read = written.and_then(|bytes| {
+        Btf::parse_split(Arc::new(bytes), Arc::clone(&base)).map_err(|error| error.to_string())
+    });
+    match read {
+        Ok(btf) => (Some(btf), Vec::new()),
+        Err(why) => {
+            let message = "the C definitions are too many for BTF";
+            (None, vec![Diag::error(&codes::TOO_DEEP, message, Span::default(), "").note(why)])
+        }
     }
-    let bytes = writer.out.finish().expect("a preamble stays within the limits of BTF");
-    let btf = Btf::parse_split(Arc::new(bytes), base).expect("what the builder writes can be read");
-    (Some(btf), Vec::new())
+}
+
+/// Size and alignment of the kernel's type of this name; without a tag, of a typedef.
+pub fn kernel_extent(kernel: &Kernel, tag: Option<Tag>, name: &str) -> Option<Extent> {
+    let base = kernel.vmlinux();
+    let id = kernel_type(base, tag, name)?;
+    let bytes = u32::try_from(base.size_of(id).ok()?).ok()?;
+    Some(Extent { bytes, align: base.align_of(id).unwrap_or(1) })
+}
+
+pub(super) fn kernel_type(base: &Btf, tag: Option<Tag>, name: &str) -> Option<TypeId> {
+    let kinds = match tag {
+        Some(Tag::Struct) => Kind::Struct.into(),
+        Some(Tag::Union) => Kind::Union.into(),
+        Some(Tag::Enum) => btf::KindSet::ENUM,
+        None => Kind::Typedef.into(),
+    };
+    base.find(name, kinds).next()
 }
 
 struct Writer<'a> {
     preamble: &'a Preamble,
     base: &'a Arc<Btf>,
     out: Builder,
-    /// By `CompositeIdx`; sizes are 0 until the definition is complete.
-    composites: Vec<Laid>,
+    /// By `CompositeIdx`: reserved, or the kernel's.
+    composites: Vec<TypeId>,
     /// By `EnumIdx`.
-    enums: Vec<Laid>,
-    diags: Vec<Diag>,
+    enums: Vec<TypeId>,
+    /// By `TypedefIdx`.
+    typedefs: Vec<TypeId>,
 }
 
 impl Writer<'_> {
     fn write(&mut self) {
-        for composite in &self.preamble.composites {
+        let mut same = Same::new(self.preamble, self.base);
+        let mut own = Vec::new();
+        for (index, composite) in self.preamble.composites.iter().enumerate() {
             let name = composite.name.as_ref().map_or("", |name| name.text.as_str());
-            let id = match composite.tag {
-                Tag::Union => self.out.reserve_union(name),
-                Tag::Struct | Tag::Enum => self.out.reserve_struct(name),
-            };
-            self.composites.push(Laid { id, size: 0, align: 1 });
+            let kernels = (composite.in_header && !name.is_empty())
+                .then(|| kernel_type(self.base, Some(composite.tag), name))
+                .flatten()
+                .filter(|id| same.composite(index, *id));
+            let id = kernels.unwrap_or_else(|| {
+                own.push(index);
+                match composite.tag {
+                    Tag::Union => self.out.reserve_union(name),
+                    Tag::Struct | Tag::Enum => self.out.reserve_struct(name),
+                }
+            });
+            self.composites.push(id);
         }
         for e in &self.preamble.enums {
-            let signed = e.values.iter().any(|value| value.value < 0);
-            let wide =
-                e.values.iter().any(|v| i32::try_from(v.value).is_err() && u32::try_from(v.value).is_err());
             let name = e.name.as_ref().map_or("", |name| name.text.as_str());
             let values: Vec<_> =
                 e.values.iter().map(|v| Enumerator { name: &v.name.text, value: bits_of(v.value) }).collect();
-            let size = if wide { 8 } else { 4 };
-            let id = if wide {
-                self.out.add_enum64(name, size, signed, &values)
+            let id = if e.bytes > 4 {
+                self.out.add_enum64(name, e.bytes, e.signed, &values)
             } else {
-                self.out.add_enum(name, size, signed, &values)
+                self.out.add_enum(name, e.bytes, e.signed, &values)
             };
-            self.enums.push(Laid { id, size, align: size });
-        }
-        for (index, composite) in self.preamble.composites.iter().enumerate() {
-            self.composite(index, composite);
+            self.enums.push(id);
         }
         for typedef in &self.preamble.typedefs {
-            if let Some(laid) = self.ty(&typedef.ty, typedef.name.span) {
-                self.out.add_typedef(&typedef.name.text, laid.id);
-            }
+            let to = self.ty(&typedef.ty);
+            let id = self.out.add_typedef(&typedef.name.text, to);
+            self.typedefs.push(id);
+        }
+        for index in own {
+            self.composite(index);
         }
     }
 
-    fn composite(&mut self, index: usize, composite: &CComposite) {
-        let mut layout = Layout { union: composite.tag == Tag::Union, bits: 0, size_bits: 0, align: 1 };
-        let mut members = Vec::new();
-        for member in &composite.members {
-            let Some(laid) = self.ty(&member.ty, member.span) else { continue };
-            let bit_offset = layout.place(composite, member, laid);
-            if member.name.is_none() && member.bits.is_some() {
-                continue;
-            }
-            let name = member.name.as_ref().map_or("", |name| name.text.as_str());
-            let bitfield_bits = member.bits.map(|bits| u8::try_from(bits).unwrap_or(u8::MAX));
-            members.push(Member { name, ty: laid.id, bit_offset, bitfield_bits });
-        }
-        let align = layout.align.max(composite.aligned.unwrap_or(1));
-        let size = layout.size_bits.div_ceil(8).next_multiple_of(align);
-        let id = self.composites[index].id;
-        self.composites[index] = Laid { id, size, align };
+    fn composite(&mut self, index: usize) {
+        let composite = &self.preamble.composites[index];
+        let types: Vec<TypeId> = composite.members.iter().map(|member| self.ty(&member.ty)).collect();
+        let members: Vec<Member<'_>> = composite
+            .members
+            .iter()
+            .zip(types)
+            .map(|(member, ty)| Member {
+                name: member.name.as_ref().map_or("", |name| name.text.as_str()),
+                ty,
+                bit_offset: member.bit_offset,
+                bitfield_bits: member.bits,
+            })
+            .collect();
+        let id = self.composites[index];
         let name = composite.name.as_ref().map_or("", |name| name.text.as_str());
         match composite.tag {
-            Tag::Union => self.out.set_union(id, name, size, &members),
-            Tag::Struct | Tag::Enum => self.out.set_struct(id, name, size, &members),
+            Tag::Union => self.out.set_union(id, name, composite.extent.bytes, &members),
+            Tag::Struct | Tag::Enum => self.out.set_struct(id, name, composite.extent.bytes, &members),
         }
     }
 
-    fn ty(&mut self, ty: &CType, span: Span) -> Option<Laid> {
-        let laid = |id, size| Some(Laid { id, size, align: size.clamp(1, 8) });
+    fn ty(&mut self, ty: &CType) -> TypeId {
         match ty {
-            CType::Void => laid(TypeId::VOID, 0),
+            CType::Void | CType::Function(_) => TypeId::VOID,
             CType::Bool => {
                 let encoding = IntEncoding { bool: true, ..IntEncoding::default() };
-                laid(self.out.add_int("_Bool", 1, encoding), 1)
+                self.out.add_int("_Bool", 1, encoding)
             }
-            CType::Int(int) => laid(self.int(int), int.bytes),
-            CType::Float(size) => laid(self.out.add_float("double", *size), *size),
-            CType::Named(name) => self.named(name, span),
-            CType::Tagged(tag, name) => self.tagged(*tag, name, span),
-            CType::Composite(index) => self.composites.get(index.0).copied(),
-            CType::Enum(index) => self.enums.get(index.0).copied(),
+            CType::Int(int) => self.int(int),
+            CType::Opaque(extent) => {
+                let unit = extent.align.clamp(1, 16);
+                let float = self.out.add_float("double", unit);
+                match extent.bytes / unit {
+                    1 => float,
+                    len => self.array(float, len),
+                }
+            }
+            // Typedefs refer to earlier ones only.
+            CType::Typedef(idx) => self.typedefs.get(idx.0).copied().unwrap_or(TypeId::VOID),
+            CType::Kernel(name) => kernel_type(self.base, None, name).unwrap_or(TypeId::VOID),
+            CType::Tagged(tag, name) => self.tagged(*tag, name),
+            CType::Composite(idx) => self.composites.get(idx.0).copied().unwrap_or(TypeId::VOID),
+            CType::Enum(idx) => self.enums.get(idx.0).copied().unwrap_or(TypeId::VOID),
             CType::Pointer(to) => {
-                let to = self.pointee(to, span)?;
-                laid(self.out.add_ptr(to), 8)
+                let to = self.pointee(to);
+                self.out.add_ptr(to)
             }
             CType::Array(of, len) => {
-                let of = self.ty(of, span)?;
-                let index = self.out.add_int("unsigned int", 4, IntEncoding::default());
-                let len = u32::try_from(len.unwrap_or(0)).unwrap_or(u32::MAX);
-                let id = self.out.add_array(of.id, index, len);
-                Some(Laid { id, size: of.size.saturating_mul(len), align: of.align })
+                let of = self.ty(of);
+                self.array(of, len.unwrap_or(0))
             }
-            CType::Function(_) => laid(TypeId::VOID, 0),
         }
+    }
+
+    fn array(&mut self, of: TypeId, len: u32) -> TypeId {
+        let index = self.out.add_int("unsigned int", 4, IntEncoding::default());
+        self.out.add_array(of, index, len)
     }
 
     fn int(&mut self, int: &CIntKind) -> TypeId {
@@ -147,80 +178,24 @@ impl Writer<'_> {
         self.out.add_int(int.name, int.bytes, encoding)
     }
 
-    /// What a pointer points at need not be defined.
-    fn pointee(&mut self, to: &CType, span: Span) -> Option<TypeId> {
-        if let CType::Tagged(tag @ (Tag::Struct | Tag::Union), name) = to
-            && self.own(*tag, name).is_none()
-            && self.kernel(Some(*tag), name).is_none()
-        {
-            return Some(self.out.add_fwd(name, *tag == Tag::Union));
-        }
-        self.ty(to, span).map(|laid| laid.id)
-    }
-
-    fn own(&self, tag: Tag, name: &str) -> Option<Laid> {
-        let named = |known: &Option<crate::syntax::ast::Name>| known.as_ref().is_some_and(|n| n.text == name);
-        match tag {
-            Tag::Enum => self.enums.get(self.preamble.enums.iter().position(|e| named(&e.name))?).copied(),
-            Tag::Struct | Tag::Union => {
-                let at = self.preamble.composites.iter().position(|c| c.tag == tag && named(&c.name))?;
-                self.composites.get(at).copied()
-            }
+    /// What a pointer points at may be defined later.
+    fn pointee(&mut self, to: &CType) -> TypeId {
+        match to {
+            CType::Tagged(tag, name) => match self.preamble.tagged(*tag, name) {
+                Some(TagIdx::Composite(idx)) => self.composites.get(idx.0).copied().unwrap_or(TypeId::VOID),
+                Some(TagIdx::Enum(idx)) => self.enums.get(idx.0).copied().unwrap_or(TypeId::VOID),
+                None => self.tagged(*tag, name),
+            },
+            other => self.ty(other),
         }
     }
 
-    fn kernel(&self, tag: Option<Tag>, name: &str) -> Option<Laid> {
-        let kinds = match tag {
-            Some(Tag::Struct) => Kind::Struct.into(),
-            Some(Tag::Union) => Kind::Union.into(),
-            Some(Tag::Enum) => btf::KindSet::ENUM,
-            None => Kind::Typedef.into(),
-        };
-        let id = self.base.find(name, kinds).next()?;
-        let size = u32::try_from(self.base.size_of(id).unwrap_or(0)).unwrap_or(u32::MAX);
-        Some(Laid { id, size, align: self.base.align_of(id).unwrap_or(1) })
-    }
-
-    fn tagged(&mut self, tag: Tag, name: &str, span: Span) -> Option<Laid> {
-        self.own(tag, name).or_else(|| self.kernel(Some(tag), name)).or_else(|| {
-            let message = format!("unknown type `{} {name}`", tag.keyword());
-            self.diags.push(
-                Diag::error(&UNKNOWN_TYPE, message, span, "its size is not known")
-                    .note("it is neither in the kernel's BTF nor defined above"),
-            );
-            None
+    /// The kernel's, or a mere declaration.
+    fn tagged(&mut self, tag: Tag, name: &str) -> TypeId {
+        kernel_type(self.base, Some(tag), name).unwrap_or_else(|| match tag {
+            Tag::Enum => self.out.add_int("unsigned int", 4, IntEncoding::default()),
+            Tag::Struct | Tag::Union => self.out.add_fwd(name, tag == Tag::Union),
         })
-    }
-
-    fn named(&mut self, name: &str, span: Span) -> Option<Laid> {
-        if let Some(typedef) = self.preamble.typedefs.iter().find(|t| t.name.text == name) {
-            return self.ty(&typedef.ty, span);
-        }
-        if let Some((bytes, signed)) = fixed_width(name) {
-            let encoding = IntEncoding { signed, ..IntEncoding::default() };
-            return Some(Laid { id: self.out.add_int(name, bytes, encoding), size: bytes, align: bytes });
-        }
-        self.kernel(None, name).or_else(|| {
-            let message = format!("unknown type `{name}`");
-            self.diags.push(Diag::error(&UNKNOWN_TYPE, message, span, "its size is not known"));
-            None
-        })
-    }
-}
-
-/// `uint32_t`, `int8`, `u64`, `__s16`: bytes and sign.
-fn fixed_width(name: &str) -> Option<(u32, bool)> {
-    let name = name.trim_start_matches('_');
-    let (signed, rest) = match name.strip_prefix("uint").or_else(|| name.strip_prefix('u')) {
-        Some(rest) => (false, rest),
-        None => (true, name.strip_prefix("int").or_else(|| name.strip_prefix('s'))?),
-    };
-    match rest.strip_suffix("_t").unwrap_or(rest) {
-        "8" => Some((1, signed)),
-        "16" => Some((2, signed)),
-        "32" => Some((4, signed)),
-        "64" => Some((8, signed)),
-        _ => None,
     }
 }
 
@@ -228,42 +203,13 @@ fn bits_of(value: i128) -> u64 {
     u64::try_from(value).unwrap_or_else(|_| i64::try_from(value).unwrap_or(i64::MIN).cast_unsigned())
 }
 
-/// Where the next member goes.
-struct Layout {
-    union: bool,
-    bits: u32,
-    size_bits: u32,
-    align: u32,
-}
-
-impl Layout {
-    /// The member's offset in bits.
-    fn place(&mut self, composite: &CComposite, member: &CMember, laid: Laid) -> u32 {
-        let packed = composite.packed || member.packed;
-        let align = if packed { 1 } else { laid.align }.max(member.aligned.unwrap_or(1));
-        let at = if self.union { 0 } else { self.bits };
-        let (start, width) = match member.bits {
-            None => (at.next_multiple_of(align * 8), laid.size.saturating_mul(8)),
-            // A bit-field of no width ends the storage unit.
-            Some(0) => (at.next_multiple_of(laid.align * 8), 0),
-            Some(width) => {
-                let unit = laid.size.max(1) * 8;
-                let crosses = at % unit + width > unit;
-                (if crosses && !packed { at.next_multiple_of(unit) } else { at }, width)
-            }
-        };
-        self.bits = start.saturating_add(width);
-        self.size_bits = self.size_bits.max(self.bits);
-        self.align = self.align.max(align);
-        start
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::expand::expand;
+    use crate::diag::Sources;
+    use crate::expand::{Expanded, Headers, World, expand};
     use crate::fields::Fields;
+    use crate::kernel::BtfId;
     use crate::types::{Space, Ty};
     use std::collections::BTreeMap;
 
@@ -275,6 +221,36 @@ mod tests {
         Kernel::from_bytes(b.finish().expect("small"), Vec::new()).expect("just written")
     }
 
+    fn expanded(text: &str, kernel: &Kernel, headers: &BTreeMap<String, &str>) -> Expanded {
+        let (script, diags) = crate::syntax::parse("a.bt", text);
+        assert!(diags.is_empty(), "{diags:?}");
+        let read = |path: &str| headers.get(path).map(|text| text.as_bytes().to_vec());
+        let headers = Headers { read: &read, ..Headers::NONE };
+        let known = |tag: Option<Tag>, name: &str| kernel_extent(kernel, tag, name);
+        let world = World { headers, kernel: &known };
+        let mut sources = Sources::of("a.bt", text);
+        let (expanded, diags) = expand(script, &BTreeMap::new(), &world, &mut sources);
+        assert!(diags.is_empty(), "{diags:?}");
+        expanded
+    }
+
+    #[test]
+    fn a_header_that_says_what_the_kernel_says_changes_nothing() {
+        let kernel = kernel();
+        let found = |header: &str, script: &str| {
+            let headers = BTreeMap::from([("a.h".to_owned(), header)]);
+            let text = format!("#include \"a.h\"\n{script}\nstruct x {{ int a; }}; begin {{ }}");
+            let (btf, diags) = preamble_btf(&expanded(&text, &kernel, &headers).preamble, &kernel);
+            assert!(diags.is_empty(), "{diags:?}");
+            Fields::new(&kernel, btf).find_struct("sock").map(|c| c.btf)
+        };
+        assert_eq!(found("struct sock { int n; };", ""), Some(BtfId::VMLINUX));
+        assert_eq!(found("struct sock { unsigned n; };", ""), Some(BtfId::SCRIPT));
+        assert_eq!(found("struct sock { int n; int m; };", ""), Some(BtfId::SCRIPT));
+        assert_eq!(found("struct sock { int m; };", ""), Some(BtfId::SCRIPT));
+        assert_eq!(found("", "struct sock { int n; };"), Some(BtfId::SCRIPT));
+    }
+
     #[test]
     fn layout_of_definitions() {
         let text = "struct in { char kind; int len; };\n\
@@ -282,11 +258,8 @@ mod tests {
             unsigned a:3, b:30; uint8_t mac[6]; };\n\
             struct small { char c; int i; } __attribute__((packed));\n\
             enum level { LOW = 1, HIGH = 9 };\nbegin { }";
-        let (script, diags) = crate::syntax::parse("a.bt", text);
-        assert!(diags.is_empty(), "{diags:?}");
-        let (expanded, diags) = expand(script, &BTreeMap::new());
-        assert!(diags.is_empty(), "{diags:?}");
         let kernel = kernel();
+        let expanded = expanded(text, &kernel, &BTreeMap::new());
         let (btf, diags) = preamble_btf(&expanded.preamble, &kernel);
         assert!(diags.is_empty(), "{diags:?}");
         let fields = Fields::new(&kernel, btf);

@@ -9,16 +9,20 @@ use manifest::{Event, Layout, Manifest, RuntimeError};
 
 use super::{Input, Lowered, Settings, lower};
 use crate::diag::Sources;
-use crate::expand::expand;
-use crate::fields::{Fields, preamble_btf};
+use crate::expand::{Headers, World, expand};
+use crate::fields::{Fields, kernel_extent, preamble_btf};
 use crate::kernel::Kernel;
+use crate::syntax::ast::Tag;
 use crate::{syntax, types};
 
 fn lowered(text: &str) -> Lowered {
     let kernel = Path::new(env!("CARGO_MANIFEST_DIR")).join("../golden/kernel");
     let kernel = Kernel::from_path(&kernel).expect("golden/kernel is part of the tree");
     let (script, _) = syntax::parse("a.bt", text);
-    let (expanded, _) = expand(script, &BTreeMap::new());
+    let extent = |tag: Option<Tag>, name: &str| kernel_extent(&kernel, tag, name);
+    let world = World { kernel: &extent, ..World::NONE };
+    let mut sources = Sources::of("a.bt", text);
+    let (expanded, _) = expand(script, &BTreeMap::new(), &world, &mut sources);
     let (preamble, _) = preamble_btf(&expanded.preamble, &kernel);
     let fields = Fields::new(&kernel, preamble);
     let settings = types::Settings::default();
@@ -165,7 +169,8 @@ fn unrolled_loops_end() {
     let kernel = Kernel::from_path(&kernel).expect("golden/kernel is part of the tree");
     let text = "begin { unroll (100) { unroll (100) { unroll (100) { unroll (100) { @ = nsecs; } } } } }";
     let (name, env, stage, allow_unsafe) = ("a.bt", &BTreeMap::new(), None, false);
-    let request = crate::pipeline::Request { name, text, env, kernel: &kernel, stage, allow_unsafe };
+    let headers = Headers::NONE;
+    let request = crate::pipeline::Request { name, text, env, kernel: &kernel, headers, stage, allow_unsafe };
     let (output, diags, _) = crate::pipeline::compile(&request);
     let codes: Vec<_> = diags.iter().map(|diag| diag.code.id).collect();
     assert!(output.is_none() && codes == ["E0300"], "{diags:?}");

@@ -712,7 +712,7 @@ pub enum TypeSpecKind {
 }
 
 /// The word in front of a C type's name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Tag {
     /// `struct`.
     Struct,

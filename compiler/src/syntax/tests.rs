@@ -368,9 +368,11 @@ fn changed_bytes_do_not_panic() {
             }
             for text in texts {
                 let (script, mut diags) = parse("a.bt", &text);
-                let (_, more) = crate::expand::expand(script, &Default::default());
+                let mut sources = Sources::of("a.bt", &text);
+                let world = crate::expand::World::NONE;
+                let (_, more) = crate::expand::expand(script, &Default::default(), &world, &mut sources);
                 diags.extend(more);
-                render(&diags, &Sources::of("a.bt", &text), Colour::Never);
+                render(&diags, &sources, Colour::Never);
             }
         }
     }

@@ -1,9 +1,11 @@
 //! Scripts and their types, over a small synthetic kernel.
 
 use super::{Settings, check as check_types, print, resolve};
-use crate::expand::expand;
-use crate::fields::{Fields, preamble_btf};
+use crate::diag::Sources;
+use crate::expand::{World, expand};
+use crate::fields::{Fields, kernel_extent, preamble_btf};
 use crate::kernel::Kernel;
+use crate::syntax::ast::Tag;
 use crate::syntax::parse;
 use btf::{Builder, IntEncoding, Linkage, Member, Param, TypeId};
 use std::collections::BTreeMap;
@@ -72,7 +74,10 @@ fn typed(text: &str) -> String {
     let kernel = kernel();
     let (script, diags) = parse("a.bt", text);
     assert!(diags.is_empty(), "{diags:?}");
-    let (expanded, mut diags) = expand(script, &BTreeMap::new());
+    let extent = |tag: Option<Tag>, name: &str| kernel_extent(&kernel, tag, name);
+    let world = World { kernel: &extent, ..World::NONE };
+    let mut sources = Sources::of("a.bt", text);
+    let (expanded, mut diags) = expand(script, &BTreeMap::new(), &world, &mut sources);
     let (script_btf, more) = preamble_btf(&expanded.preamble, &kernel);
     diags.extend(more);
     let fields = Fields::new(&kernel, script_btf);
@@ -492,7 +497,8 @@ fn host() {
         "rt:sched_switch { print(args.prev.pid); } fexit:vfs_read { @ = hist(retval); }",
     ] {
         let (script, _) = parse("a.bt", text);
-        let (expanded, _) = expand(script, &BTreeMap::new());
+        let mut sources = Sources::of("a.bt", text);
+        let (expanded, _) = expand(script, &BTreeMap::new(), &World::NONE, &mut sources);
         let fields = Fields::new(&kernel, None);
         let (resolved, mut diags) = resolve(&expanded.script, &fields, &Settings::default());
         let (program, more) = check_types(&expanded.script, resolved, &fields, &Settings::default());
