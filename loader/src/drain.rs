@@ -54,7 +54,7 @@ impl<'a> MapHost<'a> {
 
     /// Takes note that modules came.
     pub fn modules_changed(&mut self) {
-        self.symbols.forget_kernel();
+        self.symbols.refresh_kernel();
     }
 
     fn map(&self, map: usize) -> io::Result<&'a KernelMap> {

@@ -156,13 +156,8 @@ fn types() -> (Vec<u8>, Vec<u8>) {
 
 /// The manifest of [`object`].
 pub(crate) fn manifest() -> Manifest {
-    let probe = |program: &str, name: &str, at| Probe {
-        program: program.into(),
-        name: name.into(),
-        at,
-        line: 1,
-        prototype: None,
-    };
+    let probe =
+        |program: &str, name: &str, at| Probe { program: program.into(), name: name.into(), at, line: 1 };
     let fentry = AttachPoint::Fentry { module: "m".into(), function: "f".into() };
     Manifest {
         version: manifest::VERSION,

@@ -10,6 +10,7 @@
 //! Output   the others, attached while their modules are loaded
 //! Ensures  maps live as long as the session; programs as long as one life of their modules, for the module that comes
 //!          back may be another build
+//! Absences a function pattern that names no module is expanded once, at the start, and holds what it matched
 //!
 //! | file | holds |
 //! | --- | --- |
@@ -191,7 +192,7 @@ impl Waiting {
         if self.searched == names {
             return;
         }
-        let owners = functions::owners(&wanted);
+        let Ok(owners) = functions::owners(&wanted) else { return };
         self.searched = names;
         for need in self.groups.iter_mut().map(|group| &mut group.need) {
             let owner = need.symbol.as_ref().and_then(|symbol| owners.get(symbol)?.clone());
@@ -242,12 +243,15 @@ impl Group {
         session: &Session,
         warn: &mut dyn FnMut(&str),
     ) -> Result<(), Error> {
+        // First, for a program that is loaded is enough to keep its module from being removed.
+        let mut hold = Hold::new(&self.need.modules);
         let loaded = session.load(&self.need.probes, kernel, warn)?;
         let attached = attach_all(&session.object, &loaded, &|| false, warn)?;
         if attached.is_empty() {
             return Err(Error::NothingToAttach);
         }
-        self.hold = Some(Hold::new(&self.need.modules, loaded, attached));
+        hold.take(loaded, attached);
+        self.hold = Some(hold);
         Ok(())
     }
 
@@ -285,8 +289,9 @@ impl Group {
             }
             Err(error) => match &self.state {
                 State::Settling(_, since) if now.duration_since(*since) >= SETTLE => {
-                    let why = chain(&error);
-                    warn(&format!("{} is here, but: {why}; waiting for its next arrival", self.what()));
+                    let (what, why) = (self.what(), chain(&error));
+                    let why = why.trim_end_matches('.');
+                    warn(&format!("{what} is here, but: {why}; waiting for its next arrival"));
                     State::Failed(life)
                 }
                 State::Settling(_, since) => State::Settling(life, *since),

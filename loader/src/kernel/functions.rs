@@ -72,29 +72,29 @@ pub fn address(module: Option<&str>, name: &str) -> io::Result<Option<u64>> {
     Ok(found.map(|line| line.address))
 }
 
-/// Where each of some symbols is, for those that exist: in a module, or (none) in the kernel proper. Empty if nothing
-/// can be read.
-pub fn owners(names: &BTreeSet<&str>) -> HashMap<String, Option<String>> {
+/// Where each of some symbols is, for those that exist: in a module, or (none) in the kernel proper.
+pub fn owners(names: &BTreeSet<&str>) -> io::Result<HashMap<String, Option<String>>> {
     if names.is_empty() {
-        return HashMap::new();
+        return Ok(HashMap::new());
     }
-    owners_in(&read("/proc/kallsyms".as_ref()).unwrap_or_default(), names)
+    Ok(owners_in(&read("/proc/kallsyms".as_ref())?, names))
 }
 
+/// Names are searched in the text as it is: most lines need not be taken apart.
 fn owners_in(kallsyms: &str, names: &BTreeSet<&str>) -> HashMap<String, Option<String>> {
-    let mut owners: HashMap<String, Option<String>> = HashMap::new();
-    for line in lines(kallsyms, Columns::AddressTypeName).filter(|line| names.contains(line.name)) {
-        // The kernel proper comes first in the file, and first when the kernel looks a name up.
-        owners.entry(line.name.to_owned()).or_insert_with(|| line.module.map(str::to_owned));
-    }
-    owners
-}
-
-/// How many functions of this name there are in a module or the kernel proper.
-pub fn count(module: Option<&str>, name: &str) -> io::Result<usize> {
-    let text = read("/proc/kallsyms".as_ref())?;
-    let is_it = |line: &Line<'_>| line.name == name && line.module == module;
-    Ok(lines(&text, Columns::AddressTypeName).filter(is_it).count())
+    let line_at = |at: usize| {
+        let (before, after) = kallsyms.split_at_checked(at)?;
+        let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let end = after.find('\n').map_or(kallsyms.len(), |newline| at + newline);
+        lines(kallsyms.get(start..end)?, Columns::AddressTypeName).next()
+    };
+    // The kernel proper comes first in the file, and first when the kernel looks a name up.
+    let owner = |&name: &&str| {
+        let mut found = kallsyms.match_indices(name).filter_map(|(at, _)| line_at(at));
+        let line = found.find(|line| line.name == name)?;
+        Some((name.to_owned(), line.module.map(str::to_owned)))
+    };
+    names.iter().filter(|name| !name.is_empty()).filter_map(owner).collect()
 }
 
 /// Functions that wildcards leave out, as bpftrace does: parts the compiler split off, placeholders, and what
@@ -206,7 +206,8 @@ mod tests {
 
     #[test]
     fn the_kernel_proper_owns_a_symbol_first() {
-        let kallsyms = "ffff01 t one\nffff05 t one\t[nf]\nffff06 t two\t[nf]\nffff07 d three\n";
+        let kallsyms =
+            "ffff00 t two_one_two\nffff01 t one\nffff05 t one\t[nf]\nffff06 t two\t[nf]\nffff07 d three";
         let owners = owners_in(kallsyms, &BTreeSet::from(["one", "two", "three"]));
         assert_eq!(
             owners,

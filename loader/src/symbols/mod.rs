@@ -31,19 +31,25 @@ impl SystemSymbols {
         SystemSymbols::default()
     }
 
-    /// Forgets the kernel's symbols: modules came or went.
-    pub fn forget_kernel(&mut self) {
-        self.kernel = None;
+    /// Reads the kernel's symbols again if they are in use: modules came, and may be gone when their addresses are
+    /// printed.
+    pub fn refresh_kernel(&mut self) {
+        if self.kernel.is_some() {
+            self.kernel = Some(kernel_symbols());
+        }
+    }
+}
+
+fn kernel_symbols() -> Kallsyms {
+    match File::open("/proc/kallsyms") {
+        Ok(file) => Kallsyms::read(BufReader::new(file)),
+        Err(_) => Kallsyms::default(),
     }
 }
 
 impl Symbols for SystemSymbols {
     fn ksym(&mut self, addr: u64) -> Option<(String, u64)> {
-        let kernel = self.kernel.get_or_insert_with(|| match File::open("/proc/kallsyms") {
-            Ok(file) => Kallsyms::read(BufReader::new(file)),
-            Err(_) => Kallsyms::default(),
-        });
-        kernel.find(addr)
+        self.kernel.get_or_insert_with(kernel_symbols).find(addr)
     }
 
     fn usym(&mut self, pid: u32, addr: u64) -> Option<UserSymbol> {

@@ -5,7 +5,7 @@
 //! file (`sys/fanotify.rs`): when one of them opens it, everything is detached first, and it reads 0. Others who
 //! open it are let through. A thread, because the run may be stuck in writing its output.
 //!
-//! Ensures  nobody waits for the answer longer than it takes to detach and [`SETTLE`]; without the privilege nothing
+//! Ensures  nobody waits for the answer longer than it takes to attach, detach, and [`SETTLE`]; without the privilege nothing
 //!          is watched, and [`Hold::let_go`] is left
 
 use crate::attach::{Attached, Loaded};
@@ -16,43 +16,62 @@ use std::ffi::CString;
 use std::io::{PipeReader, PipeWriter};
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// How long the kernel may take to count down after everything is detached.
 const SETTLE: Duration = Duration::from_millis(200);
 const SETTLE_LOOK: Duration = Duration::from_millis(5);
+/// How long a remover waits for what is just being attached.
+const COMING: Duration = Duration::from_secs(5);
 /// The programs that remove modules (kmod; its names are links to it).
 const REMOVERS: [&str; 3] = ["rmmod", "modprobe", "kmod"];
 
 /// Attached programs. Dropping it detaches them.
 #[derive(Debug)]
 pub(super) struct Hold {
-    shared: Arc<Mutex<Shared>>,
+    shared: Arc<Shared>,
     modules: Vec<String>,
     guard: Option<Guard>,
+    pins: bool,
     count: usize,
 }
 
 #[derive(Debug)]
 struct Shared {
+    contents: Mutex<Contents>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+enum Contents {
+    /// Being loaded and attached.
+    Coming,
     /// Links before programs: detached first.
-    held: Option<(Vec<Attached>, Vec<Loaded>)>,
-    /// Who wanted to remove a module.
-    asked_by: Option<String>,
+    #[expect(dead_code, reason = "they are there to be dropped")]
+    Held(Vec<Attached>, Vec<Loaded>),
+    /// Nothing any more; who asked for that, if somebody did.
+    Empty(Option<String>),
 }
 
 impl Hold {
-    /// Takes programs, and watches for who wants to remove their modules.
-    pub(super) fn new(modules: &[String], loaded: Vec<Loaded>, attached: Vec<Attached>) -> Self {
-        let count = attached.iter().map(|one| one.count).sum();
-        let pins = loaded.iter().any(|one| one.planned.pins_module());
-        let shared = Arc::new(Mutex::new(Shared { held: Some((attached, loaded)), asked_by: None }));
-        let modules = if pins { modules.to_vec() } else { Vec::new() };
-        let mut hold = Self { shared, modules, guard: None, count };
+    /// For programs that are loaded and attached next. Watches from here on.
+    pub(super) fn new(modules: &[String]) -> Self {
+        let shared = Arc::new(Shared { contents: Mutex::new(Contents::Coming), changed: Condvar::new() });
+        let mut hold = Self { shared, modules: modules.to_vec(), guard: None, pins: true, count: 0 };
         hold.watch();
         hold
+    }
+
+    /// Takes the programs.
+    pub(super) fn take(&mut self, loaded: Vec<Loaded>, attached: Vec<Attached>) {
+        self.count = attached.iter().map(|one| one.count).sum();
+        self.pins = loaded.iter().any(|one| one.planned.pins_module());
+        self.shared.set(Contents::Held(attached, loaded));
+        if !self.pins {
+            self.look_away();
+        }
     }
 
     /// How many probes are attached, or were.
@@ -62,12 +81,13 @@ impl Hold {
 
     /// Whether the kernel keeps the modules loaded for it.
     pub(super) fn pins(&self) -> bool {
-        !self.modules.is_empty()
+        self.pins
     }
 
     /// Starts watching, where that is possible and of use.
     pub(super) fn watch(&mut self) {
-        if self.pins() && self.guard.is_none() && lock(&self.shared).held.is_some() {
+        let is_empty = matches!(*self.shared.lock(), Contents::Empty(_));
+        if self.pins && self.guard.is_none() && !is_empty {
             self.guard = Guard::start(&self.modules, &self.shared).ok();
         }
     }
@@ -79,13 +99,16 @@ impl Hold {
 
     /// Detaches.
     pub(super) fn let_go(&mut self) {
+        self.shared.set(Contents::Empty(None));
         self.look_away();
-        drop(lock(&self.shared).held.take());
     }
 
     /// Who made us let go, if somebody did.
     pub(super) fn asked_by(&self) -> Option<String> {
-        lock(&self.shared).asked_by.clone()
+        match &*self.shared.lock() {
+            Contents::Empty(who) => who.clone(),
+            Contents::Coming | Contents::Held(..) => None,
+        }
     }
 }
 
@@ -95,9 +118,30 @@ impl Drop for Hold {
     }
 }
 
-/// A panic elsewhere does not make the descriptors wrong.
-fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
+impl Shared {
+    /// A panic elsewhere does not make the descriptors wrong.
+    fn lock(&self) -> MutexGuard<'_, Contents> {
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was there is detached when the lock is no longer held.
+    fn set(&self, contents: Contents) {
+        let before = std::mem::replace(&mut *self.lock(), contents);
+        self.changed.notify_all();
+        drop(before);
+    }
+
+    /// Detaches for `who`, once all is attached. Returns false if that takes too long.
+    fn empty(&self, who: String) -> bool {
+        let coming = |contents: &mut Contents| matches!(contents, Contents::Coming);
+        let waited = self.changed.wait_timeout_while(self.lock(), COMING, coming);
+        let (contents, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+        drop(contents);
+        if !waited.timed_out() {
+            self.set(Contents::Empty(Some(who)));
+        }
+        !waited.timed_out()
+    }
 }
 
 /// The thread that answers. Dropping it ends it.
@@ -108,7 +152,7 @@ struct Guard {
 }
 
 impl Guard {
-    fn start(modules: &[String], shared: &Arc<Mutex<Shared>>) -> Result<Self, SysError> {
+    fn start(modules: &[String], shared: &Arc<Shared>) -> Result<Self, SysError> {
         let openings = Openings::new()?;
         for module in modules {
             let path = CString::new(format!("/sys/module/{module}/refcnt"));
@@ -135,17 +179,13 @@ impl Drop for Guard {
 }
 
 /// Answers until it has let go, or is told to stop.
-fn answer(openings: &Openings, stopped: &PipeReader, shared: &Mutex<Shared>) {
+fn answer(openings: &Openings, stopped: &PipeReader, shared: &Shared) {
     let forever = Duration::from_secs(3600);
     while let Ok([false, _]) = wait_readable([Some(stopped.as_fd()), Some(openings.as_fd())], forever) {
         while let Some(opening) = openings.next() {
-            if let Some(who) = remover(opening.pid) {
-                let held = {
-                    let mut shared = lock(shared);
-                    shared.asked_by = Some(who);
-                    shared.held.take()
-                };
-                drop(held);
+            if let Some(who) = remover(opening.pid)
+                && shared.empty(who)
+            {
                 wait_until_unused(&opening);
                 return;
             }

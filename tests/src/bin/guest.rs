@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tests::job::{ATTACHED, Job, Outcome};
 
 /// A shell that hangs must not take the batch with it.
-const SHELL_LIMIT: Duration = Duration::from_secs(60);
+const SHELL_LIMIT: Duration = Duration::from_secs(150);
 /// After SIGKILL, and for pipes that a stray grandchild keeps open.
 const GRACE: Duration = Duration::from_secs(5);
 
