@@ -119,6 +119,13 @@ pub fn module_of(at: &AttachPoint) -> Option<&str> {
     module.map(String::as_str).filter(|&module| module != VMLINUX)
 }
 
+/// Why an attach point does not exist; empty if there is no more to say.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Absent(pub String);
+
+/// Where a probe goes, if that exists.
+pub type Lookup = Result<(&'static Kind, Point), Absent>;
+
 /// What planning asks.
 #[derive(Debug)]
 pub struct Host<'a> {
@@ -146,39 +153,23 @@ pub fn plan(
     host: &mut Host<'_>,
     warn: &mut dyn FnMut(&str),
 ) -> Result<Vec<Planned>, Error> {
-    let mut planned = Vec::new();
+    let (mut planned, mut absent) = (Vec::new(), Vec::new());
     let mut functions = 0;
     for &index in probes {
         let Some(probe) = object.manifest.probes.get(index) else { continue };
-        let mut why = String::new();
-        let is_multi = object.programs.get(index).is_some_and(|program| program.is_multi);
-        let found = match &probe.at {
-            AttachPoint::Begin | AttachPoint::End | AttachPoint::SelfSignal(_) => {
-                Some((&run::KIND, Point::Run))
-            }
-            AttachPoint::Kprobe { .. } | AttachPoint::Kretprobe { .. } => {
-                kprobe::find(&probe.at, is_multi, host)?
-            }
-            AttachPoint::Fentry { .. } | AttachPoint::Fexit { .. } | AttachPoint::RawTracepoint { .. } => {
-                trampoline::find(&probe.at, host)?
-            }
-            AttachPoint::Uprobe { .. } | AttachPoint::Uretprobe { .. } => {
-                uprobe::find(&probe.at, host, warn).map_err(|error| why = error).ok()
-            }
-            AttachPoint::Tracepoint { category, event } => tracepoint::find(category, event)?,
-            AttachPoint::Profile(period) => {
-                Some((&timer::PROFILE, timer::find_all(*period, host.asked.pid)?))
-            }
-            AttachPoint::Interval(period) => Some((&timer::INTERVAL, timer::find_one(*period)?)),
-        };
-        match found {
-            Some((kind, point)) => {
+        match find(object, index, host, warn)? {
+            Ok((kind, point)) => {
                 let one = Planned { probe: index, kind, point };
                 functions += one.count() as u64;
                 planned.push(one);
             }
-            None => missing(object, probe, &why, warn)?,
+            Err(why) => absent.push((probe, why)),
         }
+    }
+    for (probe, why) in absent {
+        let is_alone =
+            |one: &Planned| object.manifest.probes.get(one.probe).is_none_or(|p| p.line != probe.line);
+        missing(object, probe, &why, planned.iter().all(is_alone), warn)?;
     }
     let max = object.manifest.config.max_probes;
     if functions > max {
@@ -187,17 +178,51 @@ pub fn plan(
     Ok(planned)
 }
 
-/// `why` says what is missing, if more is known.
-fn missing(object: &Object, probe: &Probe, why: &str, warn: &mut dyn FnMut(&str)) -> Result<(), Error> {
+fn find(
+    object: &Object,
+    index: usize,
+    host: &mut Host<'_>,
+    warn: &mut dyn FnMut(&str),
+) -> Result<Lookup, Error> {
+    let Some(probe) = object.manifest.probes.get(index) else { return Ok(Err(Absent::default())) };
+    let is_multi = object.programs.get(index).is_some_and(|program| program.is_multi);
+    let known = |found: Option<(&'static Kind, Point)>| found.ok_or_else(Absent::default);
+    Ok(match &probe.at {
+        AttachPoint::Begin | AttachPoint::End | AttachPoint::SelfSignal(_) => Ok((&run::KIND, Point::Run)),
+        AttachPoint::Kprobe { .. } | AttachPoint::Kretprobe { .. } => {
+            known(kprobe::find(&probe.at, is_multi, host)?)
+        }
+        AttachPoint::Fentry { .. } | AttachPoint::Fexit { .. } | AttachPoint::RawTracepoint { .. } => {
+            trampoline::find(object, probe, host)?
+        }
+        AttachPoint::Uprobe { .. } | AttachPoint::Uretprobe { .. } => {
+            uprobe::find(&probe.at, host, warn).map_err(Absent)
+        }
+        AttachPoint::Tracepoint { category, event } => known(tracepoint::find(category, event)?),
+        AttachPoint::Profile(period) => Ok((&timer::PROFILE, timer::find_all(*period, host.asked.pid)?)),
+        AttachPoint::Interval(period) => Ok((&timer::INTERVAL, timer::find_one(*period)?)),
+    })
+}
+
+/// Does what the script's `missing_probes` says. `is_alone` is whether nothing is left of the script's probe.
+fn missing(
+    object: &Object,
+    probe: &Probe,
+    Absent(why): &Absent,
+    is_alone: bool,
+    warn: &mut dyn FnMut(&str),
+) -> Result<(), Error> {
     let (provider, rest) = probe.name.split_once(':').unwrap_or((&probe.name, ""));
     let why = if why.is_empty() { String::new() } else { format!(" {why}.") };
     match object.manifest.config.missing_probes {
         MissingProbes::Error => Err(Error::MissingProbe(format!("No matches for {provider} {rest}.{why}"))),
         MissingProbes::Warn => {
             warn(&format!("No matches for {provider} {rest}.{why} Skipping."));
-            warn(
-                "Probe has no valid attach points. It is being removed which may cause issues with program behavior.",
-            );
+            if is_alone {
+                warn(
+                    "Probe has no valid attach points. It is being removed which may cause issues with program behavior.",
+                );
+            }
             Ok(())
         }
         MissingProbes::Ignore => Ok(()),

@@ -1,5 +1,6 @@
 //! Why a run cannot start or go on, and the exit status that says so.
 
+use crate::relocate::prototype::WrongPrototype;
 use crate::sys::SysError;
 use manifest::Probe;
 use std::path::PathBuf;
@@ -62,7 +63,7 @@ pub enum Error {
     #[error("the script uses functions that change the system: run it with --unsafe if that is intended")]
     NeedsUnsafe,
     /// The kernel has no BTF, or it is unusable.
-    #[error("kernel types of {module} cannot be read from {}", path.display())]
+    #[error("kernel types of {module} cannot be read from {}{}", path.display(), types_hint(module, source.as_ref()))]
     KernelTypes {
         /// `vmlinux` or a module.
         module: String,
@@ -84,6 +85,20 @@ pub enum Error {
         places: [String; 2],
         /// What each says.
         values: [u64; 2],
+    },
+    /// An argument or result that is not what the program was compiled for.
+    #[error("{0}")]
+    Prototype(Box<WrongPrototype>),
+    /// Several functions of one name, and nothing says which the kernel would take.
+    #[error(
+        "{probe}: this kernel has several functions of that name, {}, and cannot be told which: use a kprobe, which needs no types",
+        candidates.join(", ")
+    )]
+    AmbiguousFunction {
+        /// The probe.
+        probe: String,
+        /// The functions as C text.
+        candidates: Vec<String>,
     },
     /// A kernel symbol that does not exist.
     #[error("kernel symbol `{0}` does not exist here")]
@@ -181,6 +196,17 @@ fn permission_hint(source: &SysError) -> &'static str {
     }
 }
 
+/// What can be done about types that cannot be read.
+fn types_hint(module: &str, source: &(dyn std::error::Error + 'static)) -> &'static str {
+    match source.downcast_ref::<std::io::Error>().map(std::io::Error::kind) {
+        Some(std::io::ErrorKind::NotFound) if module == "vmlinux" => {
+            " (a kernel with CONFIG_DEBUG_INFO_BTF is needed, and sysfs mounted at /sys)"
+        }
+        Some(std::io::ErrorKind::PermissionDenied) => " (the file must be readable)",
+        _ => "",
+    }
+}
+
 impl Error {
     /// The attach point cannot be used.
     pub fn attach(probe: &Probe, error: SysError) -> Self {
@@ -194,6 +220,8 @@ impl Error {
             Self::Read { .. } | Self::Artifact { .. } | Self::Relocation { .. } => status::ARTIFACT,
             Self::KernelTypes { .. }
             | Self::AmbiguousType { .. }
+            | Self::AmbiguousFunction { .. }
+            | Self::Prototype(_)
             | Self::KernelSymbol(_)
             | Self::MissingProbe(_)
             | Self::TooManyProbes { .. } => status::KERNEL,

@@ -32,6 +32,7 @@ pub mod open;
 #[allow(unsafe_code, reason = "libc knows the local time")]
 pub mod output;
 pub mod params;
+pub mod place;
 pub mod relocate;
 pub mod ringbuf;
 pub mod run;

@@ -1,8 +1,8 @@
 //! Makes a program that the kernel can load out of an object's sections.
 //!
 //! ```text
-//! link_program ─► Linked ─► core::apply ─► Linked ─► bind ─► instructions
-//!   subprograms              target types            descriptors, kernel symbols
+//! Linker ─► prototype::adapt ─► Linked ─► core::apply ─► Linked ─► bind ─► instructions
+//! subprograms  arguments                  target types            descriptors, kernel symbols
 //! ```
 //!
 //! Input    an [`Object`](crate::object::Object), then the kernel's types, then descriptors of maps
@@ -14,6 +14,7 @@
 //! | `relocate/link.rs` | subprograms behind the program, calls between them |
 //! | `relocate/core.rs` | CO-RE relocations |
 //! | `relocate/explain.rs` | why there is no answer |
+//! | `relocate/prototype.rs` | arguments and results of functions with BTF |
 //! | `relocate/externs.rs` | kernel symbols |
 //! | `relocate/bind.rs` | descriptors into instructions |
 //! | `relocate/filter.rs` | `-p`, in front of a program |
@@ -24,6 +25,7 @@ mod explain;
 pub mod externs;
 pub mod filter;
 pub mod link;
+pub mod prototype;
 
 pub use bind::bind;
 pub use externs::{KernelSymbol, resolve_externs};

@@ -156,8 +156,13 @@ fn types() -> (Vec<u8>, Vec<u8>) {
 
 /// The manifest of [`object`].
 pub(crate) fn manifest() -> Manifest {
-    let probe =
-        |program: &str, name: &str, at| Probe { program: program.into(), name: name.into(), at, line: 1 };
+    let probe = |program: &str, name: &str, at| Probe {
+        program: program.into(),
+        name: name.into(),
+        at,
+        line: 1,
+        prototype: None,
+    };
     let fentry = AttachPoint::Fentry { module: "m".into(), function: "f".into() };
     Manifest {
         version: manifest::VERSION,

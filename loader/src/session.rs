@@ -8,21 +8,25 @@
 //! Output   [`Session`]: everything that dropping undoes
 //! Ensures  nothing is attached; the kernel's types are opened only as far as the object names them
 
-use crate::attach::{self, Asked, Loaded, Planned, Point};
+use crate::attach::{self, Asked, Loaded, Planned, Point, trampoline};
 use crate::error::Error;
 use crate::features::Features;
 use crate::globals::{Pids, fill_globals};
 use crate::kernel::cpus;
-use crate::kernel::types::KernelTypes;
+use crate::kernel::types::{KernelTypes, VMLINUX};
 use crate::load::{Prototype, load_program, load_types};
 use crate::maps::{Maps, create_maps};
 use crate::object::Object;
 use crate::params::Params;
+use crate::place::Place;
 use crate::relocate::bind::Bindings;
 use crate::relocate::core::Resolver;
 use crate::relocate::filter::prologue;
-use crate::relocate::{KernelSymbol, Linked, bind, link_program, resolve_externs};
+use crate::relocate::link::Linker;
+use crate::relocate::prototype::WrongPrototype;
+use crate::relocate::{KernelSymbol, Linked, bind, prototype, resolve_externs};
 use crate::sys::{bpf, host};
+use manifest::Probe;
 use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -155,17 +159,41 @@ fn link_all(
     kernel: &mut KernelTypes,
     pid: Option<u32>,
 ) -> Result<Vec<(Planned, Linked)>, Error> {
-    let btf = object.btf.clone();
-    let mut resolver = Resolver::new(&btf, &object.manifest.types, kernel);
     let mut all = Vec::new();
     for one in planned {
         let probe = object.manifest.probes.get(one.probe);
         let (Some(program), Some(probe)) = (object.programs.get(one.probe), probe) else { continue };
-        let mut linked = link_program(object, program, &prologue(&probe.at, pid));
-        resolver.apply(&probe.program, attach::module_of(&probe.at), &mut linked)?;
-        all.push((one, linked));
+        let mut linker = Linker::start(object, program, &prologue(&probe.at, pid));
+        if let Point::Trampoline(target) = &one.point {
+            adapt(object, probe, target, kernel, linker.program())?;
+        }
+        all.push((one, probe, linker.finish()));
     }
-    Ok(all)
+    let btf = object.btf.clone();
+    let mut resolver = Resolver::new(&btf, &object.manifest.types, kernel);
+    for (_, probe, linked) in &mut all {
+        resolver.apply(&probe.program, attach::module_of(&probe.at), linked)?;
+    }
+    Ok(all.into_iter().map(|(one, _, linked)| (one, linked)).collect())
+}
+
+/// Makes a program read its arguments and result where this kernel has them.
+fn adapt(
+    object: &Object,
+    probe: &Probe,
+    target: &trampoline::Target,
+    kernel: &mut KernelTypes,
+    program: &mut Linked,
+) -> Result<(), Error> {
+    let Some(assumed) = trampoline::assumed(object, probe) else { return Ok(()) };
+    let types = kernel.module(target.module.as_deref().unwrap_or(VMLINUX))?;
+    let Some(actual) = trampoline::actual(&types, &probe.at, target) else { return Ok(()) };
+    prototype::adapt(program, &assumed, &actual).map_err(|mismatch| {
+        let place = Place::find(&program.line_info, &object.manifest.source, mismatch.insn);
+        let (kernel, _) = host::kernel();
+        let probe = probe.name.clone();
+        Error::Prototype(Box::new(WrongPrototype { place, probe, kernel, mismatch }))
+    })
 }
 
 fn load_one(

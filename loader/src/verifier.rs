@@ -5,10 +5,10 @@
 //! Ensures  the script's line is shown if the log and the line records lead to one; a field, type or function this
 //!          kernel lacks is named as such
 
+use crate::place::{At, Place};
 use crate::relocate::Linked;
 use crate::relocate::link::Poisoned;
 use crate::sys::SysError;
-use crate::sys::bpf::LineInfo;
 use manifest::{Probe, Source};
 use std::fmt;
 
@@ -26,14 +26,6 @@ pub struct Refusal {
     place: Option<Place>,
     tail: Vec<String>,
     log: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Place {
-    file: String,
-    line: u32,
-    column: u32,
-    text: String,
 }
 
 impl Refusal {
@@ -54,7 +46,7 @@ impl Refusal {
             source,
             kernel: kernel.into(),
             missing: poisoned.cloned(),
-            place: insn.and_then(|insn| place(&linked.line_info, script, insn)),
+            place: insn.and_then(|insn| Place::find(&linked.line_info, script, insn)),
             tail: tail(&log),
             log,
         }
@@ -80,10 +72,7 @@ impl fmt::Display for Refusal {
             (None, Some(last)) => format!("the verifier refuses this: {last}"),
             (None, None) => "the verifier refuses the program without a reason".to_owned(),
         };
-        match &self.place {
-            None => write!(f, "{what}")?,
-            Some(place) => place.write(f, &what)?,
-        }
+        write!(f, "{}", At(self.place.as_ref(), &what))?;
         if self.missing.is_some() {
             let (program, probe) = (&self.program, &self.probe);
             return write!(
@@ -93,15 +82,6 @@ impl fmt::Display for Refusal {
         }
         write!(f, "\nprogram `{}` for {}: {}", self.program, self.probe, self.source)?;
         self.tail.iter().try_for_each(|line| write!(f, "\n  | {line}"))
-    }
-}
-
-impl Place {
-    /// A message about the place, with its line and a mark below.
-    fn write(&self, f: &mut fmt::Formatter<'_>, what: &str) -> fmt::Result {
-        let indent = " ".repeat(usize::try_from(self.column.saturating_sub(1)).unwrap_or(0));
-        let Self { file, line, column, text } = self;
-        write!(f, "{file}:{line}:{column}: {what}\n{text}\n{indent}~")
     }
 }
 
@@ -138,22 +118,20 @@ fn tail(log: &str) -> Vec<String> {
     lines
 }
 
-/// The script's line at an instruction, from the last record that starts at or before it.
-fn place(records: &[LineInfo], script: &Source, insn: usize) -> Option<Place> {
-    let covers = |record: &&LineInfo| usize::try_from(record.insn).is_ok_and(|start| start <= insn);
-    let record = records.iter().take_while(covers).last()?;
-    let (line, column) = (record.line_col >> 10, record.line_col & 0x3ff);
-    let text = script.text.lines().nth(usize::try_from(line).ok()?.checked_sub(1)?)?;
-    Some(Place { file: script.name.clone(), line, column, text: text.replace('\t', "    ") })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::bpf::LineInfo;
     use manifest::AttachPoint;
 
     fn refusal(log: &str, poisoned: Vec<Poisoned>) -> String {
-        let probe = Probe { program: "p1".into(), name: "begin".into(), at: AttachPoint::Begin, line: 1 };
+        let probe = Probe {
+            program: "p1".into(),
+            name: "begin".into(),
+            at: AttachPoint::Begin,
+            line: 1,
+            prototype: None,
+        };
         let line =
             |insn, line: u32, column: u32| LineInfo { insn, file: 0, text: 0, line_col: line << 10 | column };
         let linked = Linked { line_info: vec![line(0, 1, 1), line(3, 2, 3)], poisoned, ..Linked::default() };

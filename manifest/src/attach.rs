@@ -14,6 +14,10 @@ pub struct Probe {
     pub at: AttachPoint,
     /// Position in the script, for order: probes of one event run in source order.
     pub line: u32,
+    /// The prototype of the function or raw tracepoint, as the program sees it, that its arguments and result were
+    /// compiled for: a `FUNC_PROTO` in the object's BTF. None if it reads neither.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prototype: Option<u32>,
 }
 
 /// Where a program attaches. Function and event names may hold `*` where the text says so.

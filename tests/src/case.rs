@@ -5,6 +5,7 @@
 //! | key | meaning |
 //! | --- | --- |
 //! | `kernels` | where it runs, of [`lab::KERNELS`]; default all |
+//! | `build` | the kernel whose types it is compiled with, default [`lab::BUILD_KERNEL`] |
 //! | `modules` | kernel modules loaded before |
 //! | `programs` | programs of `tests/programs` that it probes, in `PATH` where it is compiled and where it runs |
 //! | `script` | take the script from the reference tracer's Debian package instead of this file |
@@ -47,6 +48,7 @@ pub struct Case {
     /// The file to compile: `file`, or the packaged script.
     pub script: PathBuf,
     pub kernels: Vec<String>,
+    pub build: String,
     pub modules: Vec<String>,
     pub programs: Vec<String>,
     pub before: String,
@@ -116,6 +118,7 @@ pub fn load(file: &Path) -> Result<Case, Failure> {
         file: file.to_path_buf(),
         script: file.to_path_buf(),
         kernels: lab::KERNELS.map(str::to_owned).to_vec(),
+        build: lab::BUILD_KERNEL.to_owned(),
         modules: Vec::new(),
         programs: Vec::new(),
         before: String::new(),
@@ -149,6 +152,7 @@ fn set(case: &mut Case, key: &str, value: &str) -> Result<(), Failure> {
     let number = || value.parse::<u64>().map_err(|e| format!("{key}: {value}: {e}"));
     match key {
         "kernels" => case.kernels = words(value),
+        "build" => case.build = value.to_owned(),
         "modules" => case.modules = words(value),
         "programs" => case.programs = words(value),
         "script" => case.script = lab::packaged_script(value),

@@ -211,10 +211,15 @@ fn job_id(case: &Case, tracer: &str) -> String {
 /// Builds the object of every selected case once.
 fn build_all(selected: &[Run], dir: &Path) -> Result<BTreeMap<String, Built>, Failure> {
     let cases: BTreeMap<&str, &Case> = selected.iter().map(|r| (r.case.name.as_str(), &*r.case)).collect();
-    let modules: BTreeSet<&str> = cases.values().flat_map(|c| c.modules.iter().map(String::as_str)).collect();
-    let btf = kernel_btf::directory(lab::BUILD_KERNEL, &modules.into_iter().collect::<Vec<_>>())?;
-    let scripts = cases.values().map(|c| (c.name.clone(), c.script.clone())).collect();
-    objects::build_many(scripts, dir, &btf)
+    let mut built = BTreeMap::new();
+    for kernel in cases.values().map(|case| case.build.as_str()).collect::<BTreeSet<_>>() {
+        let cases = || cases.values().filter(|case| case.build == kernel);
+        let modules: BTreeSet<&str> = cases().flat_map(|c| c.modules.iter().map(String::as_str)).collect();
+        let btf = kernel_btf::directory(kernel, &modules.into_iter().collect::<Vec<_>>())?;
+        let scripts = cases().map(|c| (c.name.clone(), c.script.clone())).collect();
+        built.append(&mut objects::build_many(scripts, dir, &btf)?);
+    }
+    Ok(built)
 }
 
 fn sonde_job(case: &Case, batch: &Batch, object: &Path) -> Result<Job, Failure> {

@@ -151,7 +151,7 @@ fn check_reg(cx: &mut Check<'_>, call: &mut Call) -> Result<Ty, Diag> {
 fn lower_arg(l: &mut Lower<'_>, e: &Expr, args: &[Expr]) -> Value {
     let index = args.first().and_then(|arg| l.literal(arg)).unwrap_or_default();
     if let Kind::RawTracepoint(_) = l.target().kind {
-        return Value::Scalar(l.read_word(index as u32, &e.ty));
+        return Value::Scalar(l.read_numbered_word(index as u32));
     }
     let register = kprobe::ARGUMENTS.get(index as usize).copied().unwrap_or_default();
     lower_register(l, e, register)

@@ -31,6 +31,9 @@ pub(crate) enum Subject {
     },
     /// A struct or union as a whole.
     Type(Composite),
+    /// A number that says which word of a context an instruction reads: its offset, or its index.
+    /// Every loader resolves it to itself; ours moves the read if the word is elsewhere.
+    ContextWord(u32),
     /// A value of an enum.
     Enumerator {
         /// The enum.
@@ -141,6 +144,12 @@ impl Local<'_> {
             Subject::Type(root) => {
                 let local_value = if kind == RelocKind::TypeSize { i64::from(root.size) } else { 1 };
                 CoreRelo { root: self.root(*root), access: "0".into(), kind, local_value }
+            }
+            Subject::ContextWord(number) => {
+                // Element `number` of an array of `char`, which every kernel has, is at that offset.
+                let char = btf::IntEncoding { char: true, ..btf::IntEncoding::default() };
+                let root = self.out.add_int("char", 1, char);
+                CoreRelo { root, access: number.to_string(), kind, local_value: i64::from(*number) }
             }
             Subject::Enumerator { of, name, value } => {
                 let (root, position) = self.enumeration(*of, name);

@@ -29,12 +29,13 @@ pub fn lower(input: Input<'_>) -> Result<Lowered, Vec<Diag>> {
     define_maps(&mut object, &input);
     let mut listed = Vec::new();
     for probe in &input.program.probes {
-        let program = function::lower_program(&mut object, input, probe);
+        let (program, prototype) = function::lower_program(&mut object, input, probe);
         listed.push(manifest::Probe {
             program,
             name: probe.name.clone(),
             at: probes::attach_point(&probe.target),
             line: input.sources.location(probe.span.start).map_or(1, |(_, line, _)| line as u32),
+            prototype,
         });
     }
     for parameter in &input.program.parameters {

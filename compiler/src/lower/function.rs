@@ -9,7 +9,7 @@ use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use super::facts::Facts;
 use super::memory::{Base, Region};
 use super::usage::Usage;
-use super::{Input, Lower, Mem, Object, Shared, names, scratch};
+use super::{Input, Lower, Mem, Object, Shared, names, prototype, scratch};
 use crate::probes;
 use crate::types::tree::{self, VarId};
 
@@ -18,6 +18,8 @@ use crate::types::tree::{self, VarId};
 pub(crate) struct ProgramState {
     pub(crate) name: String,
     pub(crate) usage: Usage,
+    /// Whether an argument or result is read at its place in the function's prototype.
+    pub(crate) reads_prototype: bool,
     /// Variables that hold a pointer whose type the verifier knows, by `VarId`.
     pub(crate) typed_vars: BTreeSet<u32>,
     /// This program's element of the scratch map.
@@ -77,8 +79,12 @@ impl ProgramState {
     }
 }
 
-/// Lowers a probe; gives its program's symbol.
-pub(crate) fn lower_program(object: &mut Object, input: Input<'_>, probe: &tree::Probe) -> String {
+/// Lowers a probe; gives its program's symbol, and the prototype it relies on.
+pub(crate) fn lower_program(
+    object: &mut Object,
+    input: Input<'_>,
+    probe: &tree::Probe,
+) -> (String, Option<u32>) {
     let name = object.symbol(&names::of_program(&probe.name), usize::MAX);
     let mut state =
         ProgramState { name: name.clone(), usage: Usage::of(&probe.body), ..ProgramState::default() };
@@ -107,7 +113,11 @@ pub(crate) fn lower_program(object: &mut Object, input: Input<'_>, probe: &tree:
     l.finish(0);
     let section = probes::section(&probe.target);
     object.set_function(index, &name, &section, Linkage::Global, clif);
-    name
+    let prototype = match state.reads_prototype {
+        true => prototype::assumed(object, input.fields, &probe.target),
+        false => None,
+    };
+    (name, prototype)
 }
 
 fn new_function(params: usize) -> ir::Function {

@@ -121,20 +121,31 @@ impl<'a> Lower<'a> {
         }
     }
 
-    /// Word `index` of the context of a program that is attached through BTF.
+    /// The argument or result in word `index` of the context of a program that is attached through BTF. The
+    /// loader finds it where the running kernel's prototype has it.
     pub(crate) fn read_word(&mut self, index: u32, ty: &Ty) -> ir::Value {
+        self.shared.reads_prototype = true;
         let ctx = self.context();
         let word = if needs_helper(ty) {
             // The verifier refuses to load a pointer that points at neither a struct nor an integer
             // (`btf_ctx_access`).
             let slot = self.temp(8);
-            let (number, address) = (self.iconst(index.into()), self.addr(slot));
+            let number = self.core(Subject::ContextWord(index), RelocKind::FieldByteOffset);
+            let address = self.addr(slot);
             self.call_helper(helper::GET_FUNC_ARG, &[ctx, number, address]);
             self.load_u64(slot)
         } else {
-            self.load_u64(Mem::at(ctx, Region::Context).plus(8 * index))
+            let offset = self.core(Subject::ContextWord(8 * index), RelocKind::FieldByteOffset);
+            let address = self.b.ins().iadd(ctx, offset);
+            self.load_u64(Mem::at(address, Region::Context))
         };
         self.extend(word, repr(ty))
+    }
+
+    /// Word `index` of the context, whatever is there.
+    pub(crate) fn read_numbered_word(&mut self, index: u32) -> ir::Value {
+        let ctx = self.context();
+        self.load_u64(Mem::at(ctx, Region::Context).plus(8 * index))
     }
 
     pub(crate) fn read_retval(&mut self, e: &Expr) -> ir::Value {

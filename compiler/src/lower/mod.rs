@@ -38,6 +38,7 @@ mod names;
 mod object;
 mod ops;
 mod place;
+mod prototype;
 mod runtime_error;
 mod scratch;
 mod stmt;

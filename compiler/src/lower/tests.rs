@@ -113,14 +113,21 @@ fn access_strings_count_only_members_used() {
         lowered("fentry:vfs_read { @ = args.file->f_flags; @b = args.file->f_path.dentry->d_name.name; }");
     let relos: Vec<_> = lowered.module.core_relos.iter().map(|r| (r.access.as_str(), r.kind)).collect();
     let offset = RelocKind::FieldByteOffset;
-    assert_eq!(relos, [("0:0", offset), ("0:1:0", offset), ("0:0:0", offset)]);
+    // The first says which argument is read.
+    assert_eq!(relos, [("0", offset), ("0:0", offset), ("0:1:0", offset), ("0:0:0", offset)]);
 }
 
 #[test]
 fn bit_fields_relocate_position_and_width() {
     let lowered = lowered("fentry:tcp_sendmsg { @ = args.sk->__sk_common.skc_reuse; }");
     let kinds: Vec<_> = lowered.module.core_relos.iter().map(|r| r.kind).collect();
-    let expected = [RelocKind::FieldByteOffset, RelocKind::FieldLshiftU64, RelocKind::FieldRshiftU64];
+    // The first says which argument is read.
+    let expected = [
+        RelocKind::FieldByteOffset,
+        RelocKind::FieldByteOffset,
+        RelocKind::FieldLshiftU64,
+        RelocKind::FieldRshiftU64,
+    ];
     assert_eq!(kinds, expected);
 }
 

@@ -1,13 +1,16 @@
 //! `fentry`, `fexit`, `rawtracepoint`: tracing programs. The context is the arguments, an array of words whose types
 //! the verifier knows from BTF.
 
-use super::{Host, Kind, Order, Point};
+use super::{Absent, Host, Kind, Lookup, Order, Point};
 use crate::error::Error;
 use crate::kernel::types::VMLINUX;
+use crate::kernel::{functions, modules};
 use crate::kinds;
-use crate::sys::{SysError, bpf};
-use btf::TypeId;
-use manifest::AttachPoint;
+use crate::object::Object;
+use crate::relocate::prototype::Prototype;
+use crate::sys::{self, SysError, bpf};
+use btf::{Btf, TypeId};
+use manifest::{AttachPoint, Probe};
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 /// Entry of a function.
@@ -41,22 +44,87 @@ pub struct Target {
 }
 
 /// Looks the function or event up in the types of the module the script names.
-pub fn find(at: &AttachPoint, host: &mut Host<'_>) -> Result<Option<(&'static Kind, Point)>, Error> {
-    let (kind, module, name, btf_kind) = match at {
+pub fn find(object: &Object, probe: &Probe, host: &mut Host<'_>) -> Result<Lookup, Error> {
+    let (kind, module, name, btf_kind) = match &probe.at {
         AttachPoint::Fentry { module, function } => (&FENTRY, module, function.clone(), btf::Kind::Func),
         AttachPoint::Fexit { module, function } => (&FEXIT, module, function.clone(), btf::Kind::Func),
         AttachPoint::RawTracepoint { module, event } => {
             (&RAW_TRACEPOINT, module, format!("btf_trace_{event}"), btf::Kind::Typedef)
         }
-        _ => return Ok(None),
+        _ => return Ok(Err(Absent::default())),
     };
     if module != VMLINUX && !host.kernel.has_module(module) {
-        return Ok(None);
+        return Ok(Err(Absent(modules::why_no_types(module))));
     }
     let types = host.kernel.module(module)?;
-    let id = types.find(&name, btf_kind).next();
+    let found: Vec<TypeId> = types.find(&name, btf_kind).collect();
+    let assumed = assumed(object, probe);
+    let id = match found.as_slice() {
+        [] => return Ok(Err(no_function(&probe.at, module))),
+        [only] => *only,
+        [first, ..] if btf_kind == btf::Kind::Typedef => *first,
+        _ => {
+            let in_module = Some(module.as_str()).filter(|&module| module != VMLINUX);
+            let is_single = || functions::count(in_module, &name).is_ok_and(|count| count == 1);
+            choose(&types, &found, assumed, is_single).ok_or_else(|| Error::AmbiguousFunction {
+                probe: probe.name.clone(),
+                candidates: found.iter().map(|&id| format!("`{}`", types.decl(id, ""))).collect(),
+            })?
+        }
+    };
     let module = (module != VMLINUX).then(|| module.clone());
-    Ok(id.map(|id| (kind, Point::Trampoline(Target { id, module }))))
+    Ok(Ok((kind, Point::Trampoline(Target { id, module }))))
+}
+
+/// The prototype that a probe's program was compiled for.
+pub fn assumed<'a>(object: &'a Object, probe: &Probe) -> Option<Prototype<'a>> {
+    Prototype::new(&object.btf, TypeId(probe.prototype?), 0)
+}
+
+/// The prototype that this kernel has.
+pub fn actual<'a>(types: &'a Btf, at: &AttachPoint, target: &Target) -> Option<Prototype<'a>> {
+    let skip = usize::from(matches!(at, AttachPoint::RawTracepoint { .. }));
+    Prototype::new(types, target.id, skip)
+}
+
+/// One of several functions of a name: any if all are alike, else the one that the program was compiled for, if the
+/// kernel can have no other in mind.
+fn choose(
+    types: &Btf,
+    found: &[TypeId],
+    assumed: Option<Prototype<'_>>,
+    is_single: impl FnOnce() -> bool,
+) -> Option<TypeId> {
+    let all: Vec<Prototype<'_>> =
+        found.iter().map(|&id| Prototype::new(types, id, 0)).collect::<Option<_>>()?;
+    if all.windows(2).all(|pair| matches!(pair, [a, b] if a.is_same(b))) {
+        return found.first().copied();
+    }
+    let assumed = assumed?;
+    let mut fitting = found.iter().zip(&all).filter(|(_, actual)| assumed.is_same(actual));
+    match (fitting.next(), fitting.next()) {
+        (Some((id, _)), None) if is_single() => Some(*id),
+        _ => None,
+    }
+}
+
+fn no_function(at: &AttachPoint, module: &str) -> Absent {
+    let (release, _) = sys::host::kernel();
+    let text = match at {
+        AttachPoint::Fentry { function, .. } | AttachPoint::Fexit { function, .. } => {
+            let in_module = Some(module).filter(|&module| module != VMLINUX);
+            let advice = match functions::count(in_module, function) {
+                Ok(0) => {
+                    "nor does the kernel have it (it may be inlined, or be of another release)".to_owned()
+                }
+                Ok(_) => format!("but the kernel has it: use kprobe:{function}"),
+                Err(_) => "it may be inlined, or be of another release".to_owned(),
+            };
+            format!("kernel {release}: the BTF of {module} has no such function, {advice}")
+        }
+        _ => format!("kernel {release}: the BTF of {module} has no such tracepoint"),
+    };
+    Absent(text)
 }
 
 /// Attaches a program; the kernel knows from its load where. `BPF_RAW_TRACEPOINT_OPEN` has done so since 5.5, and

@@ -97,6 +97,13 @@ fn owners_in(kallsyms: &str, names: &BTreeSet<&str>) -> HashMap<String, Option<S
     names.iter().filter(|name| !name.is_empty()).filter_map(owner).collect()
 }
 
+/// How many functions of this name there are in a module or the kernel proper.
+pub fn count(module: Option<&str>, name: &str) -> io::Result<usize> {
+    let text = read("/proc/kallsyms".as_ref())?;
+    let is_it = |line: &Line<'_>| line.name == name && line.module == module;
+    Ok(lines(&text, Columns::AddressTypeName).filter(is_it).count())
+}
+
 /// Functions that wildcards leave out, as bpftrace does: parts the compiler split off, placeholders, and what
 /// the kernel's own tracing runs.
 fn is_excluded(name: &str) -> bool {

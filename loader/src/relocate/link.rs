@@ -22,6 +22,8 @@ pub struct Linked {
     pub line_info: Vec<LineInfo>,
     /// Relocations to maps, data and kernel symbols; those to functions are done.
     pub relocs: Vec<Reloc>,
+    /// Instructions that read a word of the context, until `prototype.rs` has seen to them.
+    pub context_reads: Vec<usize>,
     /// CO-RE relocations with their instruction.
     pub core_relos: Vec<(usize, CoreRelo)>,
     /// Where CO-RE had no answer, filled in by `core.rs`.
@@ -39,38 +41,55 @@ pub struct Poisoned {
     pub why: String,
 }
 
-/// Links a program, with `prologue` in front of it. Which functions follow, and in which order,
-/// depends on the object alone.
+/// Links a program as it is, with `prologue` in front of it.
 pub fn link_program(object: &Object, program: &Program, prologue: &[Insn]) -> Linked {
-    let out = Linked { insns: prologue.to_vec(), ..Linked::default() };
-    let mut linker = Linker { object, out, placed: HashMap::new(), order: Vec::new() };
-    let mut calls = Vec::new();
-    if let Some(section) = object.code.get(program.section)
-        && let Some(function) = section.functions.get(program.function)
-    {
-        linker.append(section, function, &mut calls);
-        linker.start_with_prologue();
-        linker.append_called(&mut calls);
-    }
-    linker.finish(&calls)
+    Linker::start(object, program, prologue).finish()
 }
 
 /// An instruction that refers to a function of `.text`.
+#[derive(Debug)]
 struct Call {
     insn: usize,
     function: usize,
 }
 
-struct Linker<'a> {
+/// A program without its subprograms yet: it may still grow.
+#[derive(Debug)]
+pub struct Linker<'a> {
     object: &'a Object,
     out: Linked,
+    calls: Vec<Call>,
     /// First instruction of each function of `.text` that was appended.
     placed: HashMap<usize, usize>,
     /// First instruction of every function, in order.
     order: Vec<usize>,
 }
 
-impl Linker<'_> {
+impl<'a> Linker<'a> {
+    /// The program, with `prologue` in front of it.
+    pub fn start(object: &'a Object, program: &Program, prologue: &[Insn]) -> Self {
+        let out = Linked { insns: prologue.to_vec(), ..Linked::default() };
+        let mut linker = Linker { object, out, calls: Vec::new(), placed: HashMap::new(), order: Vec::new() };
+        if let Some(section) = object.code.get(program.section)
+            && let Some(function) = section.functions.get(program.function)
+        {
+            linker.append(section, function);
+            linker.start_with_prologue();
+        }
+        linker
+    }
+
+    /// The program alone. Instructions may be added at its end.
+    pub fn program(&mut self) -> &mut Linked {
+        &mut self.out
+    }
+
+    /// Puts the subprograms behind it. Which follow, and in which order, depends on the object alone.
+    pub fn finish(mut self) -> Linked {
+        self.append_called();
+        self.bind_calls()
+    }
+
     /// The program now starts at its prologue, and so do its first function and line records.
     fn start_with_prologue(&mut self) {
         if let Some(start) = self.order.first_mut() {
@@ -84,21 +103,21 @@ impl Linker<'_> {
         }
     }
 
-    fn append_called(&mut self, calls: &mut Vec<Call>) {
+    fn append_called(&mut self) {
         let Some(text) = self.object.text.and_then(|text| self.object.code.get(text)) else { return };
         let mut next = 0;
-        while let Some(&Call { function: index, .. }) = calls.get(next) {
+        while let Some(&Call { function: index, .. }) = self.calls.get(next) {
             next += 1;
             if self.placed.contains_key(&index) {
                 continue;
             }
             let Some(function) = text.functions.get(index) else { continue };
             self.placed.insert(index, self.out.insns.len());
-            self.append(text, function, calls);
+            self.append(text, function);
         }
     }
 
-    fn append(&mut self, section: &CodeSection, function: &Function, calls: &mut Vec<Call>) {
+    fn append(&mut self, section: &CodeSection, function: &Function) {
         let (start, end) = (function.start, function.start + function.len);
         let base = self.out.insns.len();
         let here = |insn: usize| (start..end).contains(&insn).then(|| insn - start + base);
@@ -107,28 +126,28 @@ impl Linker<'_> {
         self.out.insns.extend_from_slice(section.insns.get(start..end).unwrap_or_default());
         for reloc in &section.relocs {
             match (here(reloc.insn), reloc.target) {
-                (Some(insn), Target::Function(function)) => calls.push(Call { insn, function }),
+                (Some(insn), Target::Function(function)) => self.calls.push(Call { insn, function }),
                 (Some(insn), target) => self.out.relocs.push(Reloc { insn, target }),
                 (None, _) => {}
             }
         }
-        self.find_plain_calls(section, function, base, calls);
+        self.find_plain_calls(section, function, base);
         let moved = |record: &FuncInfo| Some(FuncInfo { insn: here32(record.insn)?, ..*record });
         self.out.func_info.extend(section.func_info.iter().filter_map(moved));
         let moved = |record: &LineInfo| Some(LineInfo { insn: here32(record.insn)?, ..*record });
         self.out.line_info.extend(section.line_info.iter().filter_map(moved));
-        let moved = |relo: &CoreRelo| Some((here(index(relo.insn.0 / 8))?, *relo));
-        self.out.core_relos.extend(section.core_relos.iter().filter_map(moved));
+        for relo in &section.core_relos {
+            let Some(insn) = here(index(relo.insn.0 / 8)) else { continue };
+            // `prototype.rs` says what a relocation against an integer is.
+            match self.object.btf.ty(relo.ty) {
+                Ok(btf::Type::Int { .. }) => self.out.context_reads.push(insn),
+                _ => self.out.core_relos.push((insn, *relo)),
+            }
+        }
     }
 
     /// Calls within `.text` that the compiler resolved itself. `open/code.rs` has checked where they lead.
-    fn find_plain_calls(
-        &self,
-        section: &CodeSection,
-        function: &Function,
-        base: usize,
-        calls: &mut Vec<Call>,
-    ) {
+    fn find_plain_calls(&mut self, section: &CodeSection, function: &Function, base: usize) {
         let body = section.insns.iter().enumerate().skip(function.start).take(function.len);
         for (at, insn) in body {
             let is_call = insn.code == kinds::CALL && insn.src() == kinds::PSEUDO_CALL;
@@ -139,13 +158,13 @@ impl Linker<'_> {
             let target = i64::try_from(at).unwrap_or(0) + 1 + i64::from(insn.imm);
             let target = usize::try_from(target).ok();
             if let Some(index) = section.functions.iter().position(|f| Some(f.start) == target) {
-                calls.push(Call { insn: at - function.start + base, function: index });
+                self.calls.push(Call { insn: at - function.start + base, function: index });
             }
         }
     }
 
-    fn finish(mut self, calls: &[Call]) -> Linked {
-        for call in calls {
+    fn bind_calls(mut self) -> Linked {
+        for call in &self.calls {
             let Some(&start) = self.placed.get(&call.function) else { continue };
             let Some(insn) = self.out.insns.get_mut(call.insn) else { continue };
             let distance = i64::try_from(start).unwrap_or(0) - i64::try_from(call.insn).unwrap_or(0) - 1;
