@@ -10,7 +10,7 @@ use codegen_bpf::Module;
 
 use crate::diag::{Diag, Sources};
 use crate::expand::{Config, Headers, World, config, expand};
-use crate::fields::{Fields, kernel_extent, preamble_btf};
+use crate::fields::{Fields, KernelNames, preamble_btf};
 use crate::kernel::Kernel;
 use crate::lower::{self, Input, Lowered, codes};
 use crate::syntax::ast::{Span, Tag};
@@ -66,13 +66,14 @@ pub fn compile(request: &Request<'_>) -> (Option<Output>, Vec<Diag>, Sources) {
 
 fn run(request: &Request<'_>, sources: &mut Sources, diags: &mut Vec<Diag>) -> Option<Output> {
     let script = passed(syntax::parse(request.name, request.text), diags)?;
-    let extent = |tag: Option<Tag>, name: &str| kernel_extent(request.kernel, tag, name);
+    let names = KernelNames::new(request.kernel);
+    let extent = |tag: Option<Tag>, name: &str| names.extent(tag, name);
     let world = World { headers: request.headers, kernel: &extent };
     let expanded = passed(expand(script, request.env, &world, sources), diags)?;
     if request.stage == Some(Stage::Ast) {
         return Some(Output::Text(syntax::print_script(&expanded.script)));
     }
-    let preamble = passed(preamble_btf(&expanded.preamble, request.kernel), diags)?;
+    let preamble = passed(preamble_btf(&expanded.preamble, &names), diags)?;
     let fields = Fields::new(request.kernel, preamble);
     let settings = type_settings(&expanded.config);
     let resolved = passed(types::resolve(&expanded.script, &fields, &settings), diags)?;

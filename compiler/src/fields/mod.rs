@@ -11,6 +11,7 @@
 //! | `convert.rs` | BTF types as [`Ty`] |
 //! | `member.rs` | members of composites |
 //! | `leaves.rs` | all parts of a value, for copies |
+//! | `names.rs` | names of vmlinux's types, many at once |
 //! | `script.rs`, `same.rs` | the script's C definitions; which of them are the kernel's |
 //! | `show.rs` | types as text for messages |
 
@@ -18,13 +19,15 @@ mod convert;
 mod find;
 mod leaves;
 mod member;
+mod names;
 mod same;
 mod script;
 mod show;
 
 pub use find::{Enumerator, Named};
 pub use leaves::{Leaf, Shape};
-pub use script::{kernel_extent, preamble_btf};
+pub use names::KernelNames;
+pub use script::preamble_btf;
 
 use crate::kernel::{BtfId, Kernel};
 use crate::types::Ty;

@@ -3,9 +3,10 @@
 //! Ensures  yes only if size, members, their names, places and types agree, those of structs in it included.
 //!          What pointers lead to is compared by name.
 
+use super::names::KernelNames;
 use crate::expand::c::{CComposite, CIntKind, CType, Preamble};
 use crate::syntax::ast::Tag;
-use btf::{Btf, Type, TypeId};
+use btf::{Type, TypeId};
 use std::collections::HashMap;
 
 /// Structs in structs nest no deeper in real kernels.
@@ -14,14 +15,14 @@ const DEPTH_MAX: u32 = 32;
 /// Compares one preamble with one BTF.
 pub(super) struct Same<'a> {
     preamble: &'a Preamble,
-    base: &'a Btf,
+    kernel: &'a KernelNames<'a>,
     known: HashMap<(usize, TypeId), bool>,
     depth: u32,
 }
 
 impl<'a> Same<'a> {
-    pub(super) fn new(preamble: &'a Preamble, base: &'a Btf) -> Same<'a> {
-        Same { preamble, base, known: HashMap::new(), depth: 0 }
+    pub(super) fn new(preamble: &'a Preamble, kernel: &'a KernelNames<'a>) -> Same<'a> {
+        Same { preamble, kernel, known: HashMap::new(), depth: 0 }
     }
 
     /// Whether the composite of this index is the kernel's of this id.
@@ -40,7 +41,7 @@ impl<'a> Same<'a> {
     }
 
     fn members(&mut self, own: &CComposite, id: TypeId) -> bool {
-        let (base, name) = (self.base, own.name.as_ref().map_or("", |name| name.text.as_str()));
+        let (base, name) = (self.kernel.base(), own.name.as_ref().map_or("", |name| name.text.as_str()));
         let theirs = match (base.ty(id), own.tag) {
             (Ok(Type::Struct(theirs)), Tag::Struct) | (Ok(Type::Union(theirs)), Tag::Union) => theirs,
             _ => return false,
@@ -57,7 +58,7 @@ impl<'a> Same<'a> {
     }
 
     fn ty(&mut self, own: &CType, id: TypeId) -> bool {
-        let (preamble, base) = (self.preamble, self.base);
+        let (preamble, base) = (self.preamble, self.kernel.base());
         let mut own = own;
         // Typedefs refer to earlier ones only.
         while let CType::Typedef(idx) = own {
@@ -81,7 +82,7 @@ impl<'a> Same<'a> {
                 preamble.enums.get(idx.0).is_some_and(|own| own.bytes == theirs.size())
             }
             (CType::Kernel(name), _) => {
-                let typedef = super::script::kernel_type(base, None, name);
+                let typedef = self.kernel.find(None, name);
                 typedef.is_some_and(|typedef| base.resolve(typedef) == Ok(id))
             }
             (CType::Tagged(_, name), Ok(theirs)) => theirs.name() == name,
@@ -96,6 +97,7 @@ impl<'a> Same<'a> {
 
     /// Structs that have names are not looked into.
     fn pointee(&mut self, own: &CType, to: TypeId) -> bool {
+        let base = self.kernel.base();
         let tag = match own {
             CType::Tagged(_, name) => Some(name),
             CType::Composite(idx) => {
@@ -103,7 +105,7 @@ impl<'a> Same<'a> {
             }
             _ => None,
         };
-        match (tag, self.base.resolve(to).and_then(|id| self.base.ty(id))) {
+        match (tag, base.resolve(to).and_then(|id| base.ty(id))) {
             (Some(name), Ok(theirs)) => theirs.name() == name,
             _ => self.ty(own, to),
         }

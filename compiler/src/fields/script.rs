@@ -6,29 +6,23 @@
 //!          header that looks exactly like the kernel's (see `same.rs`) is the kernel's, so that accesses to
 //!          it are relocated to the kernel they run on
 
+use super::names::KernelNames;
 use super::same::Same;
 use crate::diag::{Diag, codes};
-use crate::expand::c::{CIntKind, CType, Extent, Preamble, TagIdx};
-use crate::kernel::Kernel;
+use crate::expand::c::{CIntKind, CType, Preamble, TagIdx};
 use crate::syntax::ast::{Span, Tag};
-use btf::{Btf, Builder, Enumerator, IntEncoding, Kind, Member, TypeId};
+use btf::{Btf, Builder, Enumerator, IntEncoding, Member, TypeId};
 use std::sync::Arc;
 
 /// The definitions as BTF; absent if there are none or they are too many.
-pub fn preamble_btf(preamble: &Preamble, kernel: &Kernel) -> (Option<Btf>, Vec<Diag>) {
+pub fn preamble_btf(preamble: &Preamble, kernel: &KernelNames<'_>) -> (Option<Btf>, Vec<Diag>) {
     if preamble.is_empty() {
         return (None, Vec::new());
     }
-    let base = Arc::clone(kernel.vmlinux());
+    let base = Arc::clone(kernel.base());
     let out = Builder::split(Arc::clone(&base));
-    let mut writer = Writer {
-        preamble,
-        base: &base,
-        out,
-        composites: Vec::new(),
-        enums: Vec::new(),
-        typedefs: Vec::new(),
-    };
+    let mut writer =
+        Writer { preamble, kernel, out, composites: Vec::new(), enums: Vec::new(), typedefs: Vec::new() };
     writer.write();
     let written = writer.out.finish().map_err(|error| error.to_string());
     let read = written.and_then(|bytes| {
@@ -43,27 +37,9 @@ pub fn preamble_btf(preamble: &Preamble, kernel: &Kernel) -> (Option<Btf>, Vec<D
     }
 }
 
-/// Size and alignment of the kernel's type of this name; without a tag, of a typedef.
-pub fn kernel_extent(kernel: &Kernel, tag: Option<Tag>, name: &str) -> Option<Extent> {
-    let base = kernel.vmlinux();
-    let id = kernel_type(base, tag, name)?;
-    let bytes = u32::try_from(base.size_of(id).ok()?).ok()?;
-    Some(Extent { bytes, align: base.align_of(id).unwrap_or(1) })
-}
-
-pub(super) fn kernel_type(base: &Btf, tag: Option<Tag>, name: &str) -> Option<TypeId> {
-    let kinds = match tag {
-        Some(Tag::Struct) => Kind::Struct.into(),
-        Some(Tag::Union) => Kind::Union.into(),
-        Some(Tag::Enum) => btf::KindSet::ENUM,
-        None => Kind::Typedef.into(),
-    };
-    base.find(name, kinds).next()
-}
-
 struct Writer<'a> {
     preamble: &'a Preamble,
-    base: &'a Arc<Btf>,
+    kernel: &'a KernelNames<'a>,
     out: Builder,
     /// By `CompositeIdx`: reserved, or the kernel's.
     composites: Vec<TypeId>,
@@ -75,12 +51,12 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     fn write(&mut self) {
-        let mut same = Same::new(self.preamble, self.base);
+        let mut same = Same::new(self.preamble, self.kernel);
         let mut own = Vec::new();
         for (index, composite) in self.preamble.composites.iter().enumerate() {
             let name = composite.name.as_ref().map_or("", |name| name.text.as_str());
             let kernels = (composite.in_header && !name.is_empty())
-                .then(|| kernel_type(self.base, Some(composite.tag), name))
+                .then(|| self.kernel.find(Some(composite.tag), name))
                 .flatten()
                 .filter(|id| same.composite(index, *id));
             let id = kernels.unwrap_or_else(|| {
@@ -153,7 +129,7 @@ impl Writer<'_> {
             }
             // Typedefs refer to earlier ones only.
             CType::Typedef(idx) => self.typedefs.get(idx.0).copied().unwrap_or(TypeId::VOID),
-            CType::Kernel(name) => kernel_type(self.base, None, name).unwrap_or(TypeId::VOID),
+            CType::Kernel(name) => self.kernel.find(None, name).unwrap_or(TypeId::VOID),
             CType::Tagged(tag, name) => self.tagged(*tag, name),
             CType::Composite(idx) => self.composites.get(idx.0).copied().unwrap_or(TypeId::VOID),
             CType::Enum(idx) => self.enums.get(idx.0).copied().unwrap_or(TypeId::VOID),
@@ -192,7 +168,7 @@ impl Writer<'_> {
 
     /// The kernel's, or a mere declaration.
     fn tagged(&mut self, tag: Tag, name: &str) -> TypeId {
-        kernel_type(self.base, Some(tag), name).unwrap_or_else(|| match tag {
+        self.kernel.find(Some(tag), name).unwrap_or_else(|| match tag {
             Tag::Enum => self.out.add_int("unsigned int", 4, IntEncoding::default()),
             Tag::Struct | Tag::Union => self.out.add_fwd(name, tag == Tag::Union),
         })
@@ -209,7 +185,7 @@ mod tests {
     use crate::diag::Sources;
     use crate::expand::{Expanded, Headers, World, expand};
     use crate::fields::Fields;
-    use crate::kernel::BtfId;
+    use crate::kernel::{BtfId, Kernel};
     use crate::types::{Space, Ty};
     use std::collections::BTreeMap;
 
@@ -226,7 +202,8 @@ mod tests {
         assert!(diags.is_empty(), "{diags:?}");
         let read = |path: &str| headers.get(path).map(|text| text.as_bytes().to_vec());
         let headers = Headers { read: &read, ..Headers::NONE };
-        let known = |tag: Option<Tag>, name: &str| kernel_extent(kernel, tag, name);
+        let names = KernelNames::new(kernel);
+        let known = |tag: Option<Tag>, name: &str| names.extent(tag, name);
         let world = World { headers, kernel: &known };
         let mut sources = Sources::of("a.bt", text);
         let (expanded, diags) = expand(script, &BTreeMap::new(), &world, &mut sources);
@@ -240,7 +217,8 @@ mod tests {
         let found = |header: &str, script: &str| {
             let headers = BTreeMap::from([("a.h".to_owned(), header)]);
             let text = format!("#include \"a.h\"\n{script}\nstruct x {{ int a; }}; begin {{ }}");
-            let (btf, diags) = preamble_btf(&expanded(&text, &kernel, &headers).preamble, &kernel);
+            let (btf, diags) =
+                preamble_btf(&expanded(&text, &kernel, &headers).preamble, &KernelNames::new(&kernel));
             assert!(diags.is_empty(), "{diags:?}");
             Fields::new(&kernel, btf).find_struct("sock").map(|c| c.btf)
         };
@@ -260,7 +238,7 @@ mod tests {
             enum level { LOW = 1, HIGH = 9 };\nbegin { }";
         let kernel = kernel();
         let expanded = expanded(text, &kernel, &BTreeMap::new());
-        let (btf, diags) = preamble_btf(&expanded.preamble, &kernel);
+        let (btf, diags) = preamble_btf(&expanded.preamble, &KernelNames::new(&kernel));
         assert!(diags.is_empty(), "{diags:?}");
         let fields = Fields::new(&kernel, btf);
         let out = fields.find_struct("out").expect("defined");

@@ -3,7 +3,7 @@
 use super::{Settings, check as check_types, print, resolve};
 use crate::diag::Sources;
 use crate::expand::{World, expand};
-use crate::fields::{Fields, kernel_extent, preamble_btf};
+use crate::fields::{Fields, KernelNames, preamble_btf};
 use crate::kernel::Kernel;
 use crate::syntax::ast::Tag;
 use crate::syntax::parse;
@@ -74,11 +74,12 @@ fn typed(text: &str) -> String {
     let kernel = kernel();
     let (script, diags) = parse("a.bt", text);
     assert!(diags.is_empty(), "{diags:?}");
-    let extent = |tag: Option<Tag>, name: &str| kernel_extent(&kernel, tag, name);
+    let names = KernelNames::new(&kernel);
+    let extent = |tag: Option<Tag>, name: &str| names.extent(tag, name);
     let world = World { kernel: &extent, ..World::NONE };
     let mut sources = Sources::of("a.bt", text);
     let (expanded, mut diags) = expand(script, &BTreeMap::new(), &world, &mut sources);
-    let (script_btf, more) = preamble_btf(&expanded.preamble, &kernel);
+    let (script_btf, more) = preamble_btf(&expanded.preamble, &names);
     diags.extend(more);
     let fields = Fields::new(&kernel, script_btf);
     let settings = Settings::default();

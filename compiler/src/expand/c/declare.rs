@@ -21,6 +21,9 @@ use crate::syntax::ast::{Name, Span, Tag};
 /// Structs in structs and declarators in parentheses nest no deeper than this.
 const MAX_NESTING: u32 = 32;
 
+/// Pointers, arrays and typedefs lead on no further than this: passes behind follow them by recursion.
+const DEPTH_MAX: u32 = 100;
+
 /// The kernel's types: size and alignment of a struct, union, enum, or typedef without a tag.
 pub type KernelTypes<'a> = dyn Fn(Option<Tag>, &str) -> Option<Extent> + 'a;
 
@@ -190,6 +193,10 @@ impl<'a> Reader<'a> {
         let name = name.ok_or_else(|| self.unexpected("a name"))?;
         let attributes = spec.attributes.and(attributes);
         let ty = self.with_mode(ty, &attributes, name.span)?;
+        let depth = 1 + self.depth_of(&ty);
+        if depth > DEPTH_MAX {
+            return Err(self.error(&codes::TOO_DEEP, "C type nested too deeply", name.span));
+        }
         let mut declared = None;
         let extent = match &ty {
             CType::Tagged(tag @ (Tag::Struct | Tag::Union), to) => {
@@ -213,8 +220,16 @@ impl<'a> Reader<'a> {
             return Ok(());
         }
         self.meanings.insert(sym, Meaning::Typedef(TypedefIdx(self.out.typedefs.len())));
-        self.out.typedefs.push(CTypedef { name, ty, extent, declared });
+        self.out.typedefs.push(CTypedef { name, ty, extent, declared, depth });
         Ok(())
+    }
+
+    fn depth_of(&self, ty: &CType) -> u32 {
+        match ty {
+            CType::Pointer(to) | CType::Array(to, _) | CType::Function(to) => 1 + self.depth_of(to),
+            CType::Typedef(idx) => self.out.typedefs[idx.0].depth,
+            _ => 0,
+        }
     }
 
     /// Remembers what a declaration would have defined.
@@ -238,7 +253,8 @@ impl<'a> Reader<'a> {
         if text(0).as_deref() == Some("typedef") {
             names.extend((0..tokens.len()).rev().find_map(text));
         }
-        let defined = |name: &String| self.out.tags.keys().any(|(_, known)| known == name);
+        let tags = [Tag::Struct, Tag::Union, Tag::Enum];
+        let defined = |name: &String| tags.iter().any(|tag| self.out.tagged(*tag, name).is_some());
         names.retain(|name| !defined(name));
         for name in names {
             self.out.unreadable.entry(name).or_insert_with(|| diag.clone());

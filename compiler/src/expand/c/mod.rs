@@ -18,6 +18,8 @@ mod composite;
 mod condition;
 mod constant;
 mod declare;
+#[doc(hidden)]
+pub mod fuzzing;
 mod headers;
 mod layout;
 mod macros;

@@ -64,6 +64,10 @@ impl Reader<'_> {
         let (mut ty, mut offset) = (of, 0u64);
         loop {
             let Some(name) = self.name() else { return Err(self.unexpected("a member")) };
+            if let CType::Composite(idx) = self.real(ty.clone()) {
+                let members = self.out.composites[idx.0].members.len();
+                self.pp.count(members as u32 / 16, name.span);
+            }
             let found = self.member_of(&ty, &name.text);
             let none = || self.error(&codes::BAD_CONSTANT, format!("no member `{}`", name.text), name.span);
             let (member, at) = found.ok_or_else(none)?;

@@ -14,7 +14,7 @@ use std::rc::Rc;
 
 use super::condition::Branch;
 use super::headers;
-use super::search::{BUILTIN, Found, Headers, Text, Wanted, find};
+use super::search::{BUILTIN, Found, Headers, KERNEL, Text, Wanted, find};
 use super::token::{Interner, Kind, Pack, Sym, Token, lex};
 use crate::diag::{Code, Diag, Sources, codes};
 use crate::syntax::ast::{CItem, CItemKind, Span};
@@ -103,7 +103,7 @@ impl<'a> Preprocessor<'a> {
             has_include: names.add("__has_include"),
             has_include_next: names.add("__has_include_next"),
         };
-        let tokens = script_tokens(items, &mut names);
+        let tokens = script_tokens(headers.first, items, &mut names);
         let mut pp = Preprocessor {
             headers,
             sources,
@@ -131,12 +131,8 @@ impl<'a> Preprocessor<'a> {
             included_at: Span::default(),
         });
         pp.enter(FileIdx(0));
-        // What comes first is opened last.
-        for first in headers.first.iter().rev() {
-            pp.include(first, true, false, Span::default());
-        }
-        // Without a C item nothing can ask for it.
-        if !items.is_empty() || !headers.first.is_empty() {
+        // Without a token nothing can ask for it.
+        if !pp.files[0].tokens.is_empty() {
             let found = Found {
                 path: format!("{BUILTIN}predefined.h"),
                 rank: None,
@@ -194,6 +190,7 @@ impl<'a> Preprocessor<'a> {
             open.at += 1;
             if token.line_start && token.is("#") {
                 let line = self.rest_of_line();
+                self.count(1 + line.tokens().len() as u32, token.span);
                 self.directive(token, &line);
                 continue;
             }
@@ -223,9 +220,8 @@ impl<'a> Preprocessor<'a> {
         };
         let hash = tokens[open.at + found];
         open.at += found + 1;
-        let passed = found as u32;
-        self.count(passed, hash.span);
         let line = self.rest_of_line();
+        self.count((found + 1 + line.tokens().len()) as u32, hash.span);
         Some((hash, line))
     }
 
@@ -338,9 +334,15 @@ impl<'a> Preprocessor<'a> {
     }
 
     /// `__has_include`.
-    pub(super) fn has_header(&self, name: &str, quoted: bool, next: bool) -> bool {
+    pub(super) fn has_header(&mut self, name: &str, quoted: bool, next: bool) -> bool {
         let known = |path: &str| self.by_path.contains_key(path);
-        find(&self.headers, self.wanted(name, quoted, next), &known).is_some()
+        match find(&self.headers, self.wanted(name, quoted, next), &known) {
+            // Who asks includes it next.
+            Some(Found { path, rank, text: Text::New(text) }) => {
+                self.load(path, rank, &text, Span::default()).is_some()
+            }
+            found => found.is_some(),
+        }
     }
 
     /// Opens a header, and behind it what the kernel's header of that name has beyond it.
@@ -359,7 +361,7 @@ impl<'a> Preprocessor<'a> {
                 if let Some(text) = kernel
                     && (from_script || found.is_none())
                 {
-                    let path = format!("{BUILTIN}{name}");
+                    let path = format!("{KERNEL}{name}");
                     let text = if self.by_path.contains_key(&path) { Text::Known } else { Text::New(text) };
                     self.open_found(Found { path, rank: None, text }, span);
                 }
@@ -423,9 +425,10 @@ impl Line {
     }
 }
 
-/// The items of a script as the tokens of one file.
-fn script_tokens(items: &[CItem], names: &mut Interner) -> Vec<Token> {
-    let mut tokens = Vec::new();
+/// The items of a script as the tokens of one file, behind the files that come first.
+fn script_tokens(first: &[String], items: &[CItem], names: &mut Interner) -> Vec<Token> {
+    let includes = first.iter().map(|name| format!("#include \"{name}\""));
+    let mut tokens: Vec<Token> = includes.flat_map(|line| lex(&line, 0, names)).collect();
     for item in items {
         let start = tokens.len();
         tokens.extend(lex(&item.text, item.span.start, names));

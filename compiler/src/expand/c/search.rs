@@ -101,8 +101,9 @@ pub(super) fn find(on: &Headers<'_>, wanted: Wanted<'_>, known: &dyn Fn(&str) ->
     })
 }
 
-/// In front of the names of headers that are no files.
+/// In front of the names of headers that are no files: the compiler's and the kernel's.
 pub(super) const BUILTIN: &str = "<built-in>/";
+pub(super) const KERNEL: &str = "<kernel>/";
 
 /// The folder of a path with its slash.
 fn folder(path: &str) -> &str {

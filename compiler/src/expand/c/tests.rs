@@ -326,6 +326,10 @@ fn err_hostile_texts_end() {
             "typedef int t0; {}",
             (1..20_000).map(|i| format!("typedef t{} t{i};\n", i - 1)).collect::<String>()
         ),
+        format!(
+            "typedef int t0; {}",
+            (1..20_000).map(|i| format!("typedef t{} *t{i};\n", i - 1)).collect::<String>()
+        ),
         "struct s { int a[0x7fffffff][0x7fffffff][4]; };".to_owned(),
         "#define F(x) #x x##x\nF(F(F))\n#if F(".to_owned(),
     ] {

@@ -127,6 +127,8 @@ pub struct CTypedef {
     pub(super) extent: Option<Extent>,
     /// The struct or union it stands for if that was only declared at the definition.
     pub(super) declared: Option<(Tag, String)>,
+    /// Pointers, arrays and typedefs on the way to what is none of these.
+    pub(super) depth: u32,
 }
 
 /// A type in a declaration; `const` and its kind are dropped.
