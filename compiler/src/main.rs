@@ -49,6 +49,9 @@ struct Script {
     /// File to include first.
     #[arg(long = "include", value_name = "FILE")]
     includes: Vec<String>,
+    /// Folders of separate debug files of user programs.
+    #[arg(long, value_name = "DIR[:DIR]", value_delimiter = ':')]
+    debuginfo: Vec<PathBuf>,
     /// Allow functions that change the system.
     #[arg(long)]
     r#unsafe: bool,
@@ -192,6 +195,7 @@ fn translate(script: &Script, stage: Option<Stage>) -> Result<Option<Output>, St
         headers,
         stage,
         allow_unsafe: script.r#unsafe,
+        debug_folders: &script.debuginfo,
     };
     let (output, mut diags, sources) = compile(&request);
     if script.no_warnings {

@@ -5,6 +5,7 @@
 //! Ensures  a pass runs only if those before it found no error
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use codegen_bpf::Module;
 
@@ -15,7 +16,8 @@ use crate::kernel::Kernel;
 use crate::lower::{self, Input, Lowered, codes};
 use crate::syntax::ast::{Span, Tag};
 use crate::types::tree::Program;
-use crate::{syntax, types};
+use crate::user::{Folders, Programs};
+use crate::{resolve, syntax, types};
 
 /// What to print instead of writing an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +47,8 @@ pub struct Request<'a> {
     pub stage: Option<Stage>,
     /// Functions that change the system may be used.
     pub allow_unsafe: bool,
+    /// Folders of separate debug files of user programs, besides the distribution's.
+    pub debug_folders: &'a [PathBuf],
 }
 
 /// What a compilation gives.
@@ -74,10 +78,14 @@ fn run(request: &Request<'_>, sources: &mut Sources, diags: &mut Vec<Diag>) -> O
         return Some(Output::Text(syntax::print_script(&expanded.script)));
     }
     let preamble = passed(preamble_btf(&expanded.preamble, &names), diags)?;
-    let fields = Fields::new(request.kernel, preamble);
+    let programs = Programs::new(Folders::new(request.debug_folders.to_vec()));
+    let fields = Fields::new(request.kernel, preamble).with_programs(programs);
     let settings = type_settings(&expanded.config);
     let resolved = passed(types::resolve(&expanded.script, &fields, &settings), diags)?;
     let program = passed(types::check(&expanded.script, resolved, &fields, &settings), diags)??;
+    for note in fields.programs().notes() {
+        diags.push(Diag::warning(&resolve::codes::DEBUG_INFO, note, Span::default(), ""));
+    }
     if request.stage == Some(Stage::Typed) {
         return Some(Output::Text(types::print(&program, &fields)));
     }

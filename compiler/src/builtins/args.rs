@@ -4,7 +4,7 @@ use super::{Builtin, Call};
 use crate::diag::Diag;
 use crate::lower::{Lower, Value};
 use crate::probes::kprobe;
-use crate::resolve::Kind;
+use crate::resolve::{Kind, Uprobe};
 use crate::types::tree::Expr;
 use crate::types::tree::ExprKind;
 use crate::types::{Check, Int, Space, Ty, codes};
@@ -72,7 +72,13 @@ fn check_args(cx: &mut Check<'_>, call: &mut Call) -> Result<Ty, Diag> {
         Kind::Kprobe(_) => {
             Err(cx.not_here(call, WHERE).help("use `arg0`, `arg1`, … here, or a fentry probe"))
         }
-        Kind::Uprobe(_) => Ok(Ty::Args),
+        Kind::Uprobe(Uprobe { no_args: None, .. }) => Ok(Ty::Args),
+        Kind::Uprobe(Uprobe { no_args: Some(why), .. }) => {
+            let message = format!("the arguments of `{}` have no names here", cx.target().name);
+            Err(Diag::error(&codes::NOT_HERE, message, call.span, "").note(why.clone()).help(
+                "compile the program with `-g` or install its debug symbols, on the host where the script is compiled; or use `arg0`, `arg1`, …",
+            ))
+        }
         Kind::Kretprobe(_)
         | Kind::Uretprobe(_)
         | Kind::Begin

@@ -84,10 +84,14 @@ impl Fields<'_> {
         let byte = types.resolve(elem).and_then(|id| types.ty(id));
         match byte {
             Ok(Type::Int { size: 1, encoding, name, .. }) if len > 0 && !encoding.bool => {
-                if btf != BtfId::SCRIPT {
+                if btf.is_kernel() {
                     return Ty::String(len);
                 }
-                if name == "char" {
+                // Of a user program only characters make strings: `uint8_t` has another name.
+                if btf.user_index().is_some() && self.is_char(btf, elem) {
+                    return Ty::String(len);
+                }
+                if btf == BtfId::SCRIPT && name == "char" {
                     return Ty::String(len + 1);
                 }
             }
@@ -103,9 +107,17 @@ impl Fields<'_> {
     pub(super) fn composite(&self, btf: BtfId, id: TypeId) -> Option<Composite> {
         match self.btf(btf).ty(id).ok()? {
             Type::Struct(c) | Type::Union(c) => Some(Composite { btf, id, size: c.size() }),
-            Type::Fwd { .. } => Some(Composite { btf, id, size: 0 }),
+            Type::Fwd { .. } => {
+                let (id, size) = self.programs.declared(btf, id).unwrap_or((id, 0));
+                Some(Composite { btf, id, size })
+            }
             _ => None,
         }
+    }
+
+    /// Whether the type is a character itself, not a typedef of one.
+    fn is_char(&self, btf: BtfId, id: TypeId) -> bool {
+        matches!(self.btf(btf).ty(id), Ok(Type::Int { name, .. }) if name.ends_with("char"))
     }
 }
 

@@ -44,8 +44,26 @@ fn kinds(tag: Option<Tag>) -> KindSet {
 }
 
 impl Fields<'_> {
-    /// The type of this name; without a tag also typedefs and C's integers.
+    /// The type of this name; without a tag also typedefs and C's integers. In a probe of a user
+    /// program the program's types come behind the script's.
     pub fn find(&self, tag: Option<Tag>, name: &str) -> Option<Named> {
+        self.find_in_program(tag, name).or_else(|| self.find_in_kernel(tag, name))
+    }
+
+    fn find_in_program(&self, tag: Option<Tag>, name: &str) -> Option<Named> {
+        let btf = self.program.get()?;
+        let scripts = self
+            .script
+            .as_ref()
+            .and_then(|script| script.find(name, kinds(tag)).find(|id| *id >= script.first_id()));
+        match scripts {
+            Some(id) => Some(Named { btf: BtfId::SCRIPT, id }),
+            None => self.programs.find(btf, kinds(tag), name).map(|id| Named { btf, id }),
+        }
+    }
+
+    /// The type of this name that is the script's or the kernel's.
+    fn find_in_kernel(&self, tag: Option<Tag>, name: &str) -> Option<Named> {
         self.find_near(tag, name).or_else(|| {
             self.cached(tag, name, true, |kinds| {
                 let modules = self.kernel.modules_with(name);
@@ -79,7 +97,10 @@ impl Fields<'_> {
     pub fn find_struct(&self, name: &str) -> Option<Composite> {
         let near =
             || self.find_near(Some(Tag::Struct), name).or_else(|| self.find_near(Some(Tag::Union), name));
-        let far = || self.find(Some(Tag::Struct), name).or_else(|| self.find(Some(Tag::Union), name));
+        let far = || {
+            self.find_in_kernel(Some(Tag::Struct), name)
+                .or_else(|| self.find_in_kernel(Some(Tag::Union), name))
+        };
         let found = near().or_else(far)?;
         self.composite(found.btf, found.id)
     }
@@ -108,7 +129,13 @@ impl Fields<'_> {
             Ok(Type::Fwd { is_union: true, .. }) => Tag::Union,
             _ => return Some(composite),
         };
-        let found = self.find(Some(tag), self.type_name(composite.btf, composite.id))?;
+        if composite.btf.user_index().is_some() {
+            self.programs.define(composite.btf, composite.id);
+            let is_defined =
+                self.btf(composite.btf).ty(composite.id).is_ok_and(|ty| ty.composite().is_some());
+            return is_defined.then_some(composite);
+        }
+        let found = self.find_in_kernel(Some(tag), self.type_name(composite.btf, composite.id))?;
         self.composite(found.btf, found.id)
     }
 

@@ -31,6 +31,7 @@ pub use script::preamble_btf;
 
 use crate::kernel::{BtfId, Kernel};
 use crate::types::Ty;
+use crate::user::Programs;
 use btf::{Btf, TypeId};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -84,6 +85,9 @@ pub struct Fields<'k> {
     script: Option<Btf>,
     /// Searched before vmlinux: the module that the probe hooks.
     module: Cell<Option<BtfId>>,
+    /// Programs that uprobes are on, and the one whose types the script's names mean.
+    programs: Programs,
+    program: Cell<Option<BtfId>>,
     names: RefCell<HashMap<find::Query, Option<Named>>>,
     enumerators: RefCell<HashMap<String, Option<Enumerator>>>,
 }
@@ -95,9 +99,21 @@ impl<'k> Fields<'k> {
             kernel,
             script,
             module: Cell::new(None),
+            programs: Programs::default(),
+            program: Cell::new(None),
             names: RefCell::default(),
             enumerators: RefCell::default(),
         }
+    }
+
+    /// The same with these user programs.
+    pub fn with_programs(self, programs: Programs) -> Fields<'k> {
+        Fields { programs, ..self }
+    }
+
+    /// Programs that uprobes are on.
+    pub fn programs(&self) -> &Programs {
+        &self.programs
     }
 
     /// The kernel description.
@@ -105,22 +121,26 @@ impl<'k> Fields<'k> {
         self.kernel
     }
 
-    /// From here on names are looked for in this module first.
-    pub fn prefer(&self, module: Option<BtfId>) {
-        self.module.set(module);
+    /// From here on names are looked for in this module or user program first.
+    pub fn prefer(&self, file: Option<BtfId>) {
+        self.module.set(file.filter(|file| file.is_kernel()));
+        self.program.set(file.filter(|file| file.user_index().is_some()));
     }
 
     /// The types of a file, the script's included.
     pub fn btf(&self, id: BtfId) -> &Btf {
         match (&self.script, id) {
             (Some(script), BtfId::SCRIPT) => script,
-            _ => self.kernel.btf(id),
+            _ => self.programs.btf(id).unwrap_or_else(|| self.kernel.btf(id)),
         }
     }
 
-    /// `vmlinux`, the module's name, or `""` for the script.
+    /// `vmlinux`, the name of the module or program, or `""` for the script.
     pub fn file_name(&self, id: BtfId) -> &str {
-        if id == BtfId::SCRIPT { "" } else { self.kernel.name(id) }
+        match id.is_kernel() {
+            true => self.kernel.name(id),
+            false => self.programs.name(id),
+        }
     }
 
     /// The file whose own type this is: types of modules refer to vmlinux's.

@@ -34,6 +34,24 @@ impl BtfId {
     pub const VMLINUX: BtfId = BtfId(0);
     /// Not a file: the C definitions of the script.
     pub const SCRIPT: BtfId = BtfId(u32::MAX);
+    /// From here on user programs.
+    const USER: u32 = 1 << 31;
+
+    /// Not a file of the kernel's: the types of user program number `index`.
+    pub fn user(index: usize) -> BtfId {
+        BtfId(u32::try_from(index).unwrap_or(u32::MAX).saturating_add(BtfId::USER).min(u32::MAX - 1))
+    }
+
+    /// The number of the user program, if it is one.
+    pub fn user_index(self) -> Option<usize> {
+        let index = if self == BtfId::SCRIPT { None } else { self.0.checked_sub(BtfId::USER) };
+        usize::try_from(index?).ok()
+    }
+
+    /// Whether it is the kernel's or a module's, so that accesses are relocated.
+    pub fn is_kernel(self) -> bool {
+        self.0 < BtfId::USER
+    }
 }
 
 /// Name of the kernel's own BTF.

@@ -1,6 +1,7 @@
 //! The whole script: every probe lowered, then what can be settled only at the end.
 
 use codegen_bpf::{Module, SourceFile};
+use manifest::AttachPoint;
 use manifest::{Event, Manifest, MapValue};
 
 use super::map_types::define_maps;
@@ -33,7 +34,7 @@ pub fn lower(input: Input<'_>) -> Result<Lowered, Vec<Diag>> {
         listed.push(manifest::Probe {
             program,
             name: probe.name.clone(),
-            at: probes::attach_point(&probe.target),
+            at: attach_point(input, &probe.target),
             line: input.sources.location(probe.span.start).map_or(1, |(_, line, _)| line as u32),
             prototype,
         });
@@ -135,5 +136,16 @@ fn set_formats(manifest: &mut Manifest, formats: &[String]) {
             | Event::Exit { .. }
             | Event::RuntimeError { .. } => {}
         }
+    }
+}
+
+/// Where a program attaches, with the build id of the file whose debug information it was made with.
+fn attach_point(input: Input<'_>, target: &crate::resolve::Target) -> AttachPoint {
+    match probes::attach_point(target) {
+        AttachPoint::Uprobe { path, function, offset, .. } => {
+            let build_id = input.fields.programs().build_id(&path);
+            AttachPoint::Uprobe { path, function, offset, build_id }
+        }
+        at => at,
     }
 }

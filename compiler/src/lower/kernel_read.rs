@@ -12,7 +12,6 @@ use super::memory::repr;
 use super::place::{Located, Remote, Via};
 use super::{Lower, Mem, Region, helper};
 use crate::fields::{Composite, EnumRef, Member};
-use crate::kernel::BtfId;
 use crate::resolve::{Arg, ArgSource, Kind};
 use crate::types::tree::{Expr, ExprKind};
 use crate::types::{Int, Ty};
@@ -29,7 +28,7 @@ impl Lower<'_> {
     pub(crate) fn enumerator(&mut self, of: EnumRef, name: &str, value: u64) -> ir::Value {
         // CO-RE looks enums up by name; the values of anonymous ones are as good as an interface.
         let named = self.input.fields.btf(of.btf).ty(of.id).is_ok_and(|ty| !ty.name().is_empty());
-        if of.btf == BtfId::SCRIPT || !named {
+        if !of.btf.is_kernel() || !named {
             return self.iconst(value);
         }
         self.core(Subject::Enumerator { of, name: name.to_owned(), value }, RelocKind::EnumvalValue)
@@ -117,7 +116,13 @@ impl<'a> Lower<'a> {
                 let ctx = self.context();
                 Some(self.b.ins().iadd(ctx, offset))
             }
-            ArgSource::Field(_) | ArgSource::Syscall { .. } => None,
+            ArgSource::Register(first) => {
+                let register = self.argument_register(*first);
+                Some(self.extend(register, repr(&e.ty)))
+            }
+            ArgSource::Field(_) | ArgSource::Syscall { .. } | ArgSource::Stack(_) | ArgSource::Behind(_) => {
+                None
+            }
         }
     }
 

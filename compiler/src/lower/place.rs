@@ -14,6 +14,7 @@ use super::bit_fields::BitField;
 use super::{Lower, Mem};
 use crate::fields::{Composite, Member};
 use crate::kernel::BtfId;
+use crate::probes::kprobe;
 use crate::resolve::{ArgSource, Kind};
 use crate::types::tree::{Expr, ExprKind, VarId};
 use crate::types::{Space, Ty};
@@ -79,7 +80,7 @@ impl<'a> Lower<'a> {
 
     /// A CO-RE root must have a name, and a kernel to look it up in.
     pub(crate) fn is_relocatable(&self, composite: Composite) -> bool {
-        composite.btf != BtfId::SCRIPT
+        composite.btf.is_kernel()
             && self.input.fields.btf(composite.btf).ty(composite.id).is_ok_and(|ty| !ty.name().is_empty())
     }
 
@@ -166,14 +167,48 @@ impl<'a> Lower<'a> {
         }
     }
 
+    /// The integer register that holds the argument of this number.
+    pub(crate) fn argument_register(&mut self, number: u32) -> ir::Value {
+        let name = kprobe::ARGUMENTS.get(number as usize).copied().unwrap_or_default();
+        kprobe::read_register(self, name).unwrap_or_else(|| self.iconst(0))
+    }
+
+    /// An argument of a user program's function.
+    fn locate_user_arg(&mut self, source: &ArgSource, ty: &Ty) -> Option<Located> {
+        /// Bytes of the return address, which is on top of the stack.
+        const RETURN_ADDRESS: u32 = 8;
+        let (ptr, offset) = match source {
+            ArgSource::Register(first) => {
+                let (words, mem) = (ty.size().div_ceil(8).max(1), self.temp(16));
+                for word in 0..words.min(2) {
+                    let value = self.argument_register(first + word);
+                    self.store(mem.plus(word * 8), 8, value);
+                }
+                return Some(Located::Local(mem, None));
+            }
+            ArgSource::Stack(bytes) => (kprobe::read_register(self, "sp")?, RETURN_ADDRESS + bytes),
+            ArgSource::Behind(register) => (self.argument_register(*register), 0),
+            ArgSource::Word(_) | ArgSource::Field(_) | ArgSource::DataLoc(_) | ArgSource::Syscall { .. } => {
+                return None;
+            }
+        };
+        Some(Located::Remote(Remote { offset, ..self.whole(ptr, Via::User, ty) }))
+    }
+
     pub(crate) fn locate_arg(&mut self, index: u32) -> Located {
+        let arg = self.arg(index);
+        if let Some(found) = self.locate_user_arg(&arg.source, &arg.ty) {
+            return found;
+        }
         let Kind::Tracepoint { record: Some(record), .. } = self.probe.target.kind else {
             unreachable!("only tracepoints have arguments that are not words")
         };
         let (member, element) = match &self.probe.target.args[index as usize].source {
             ArgSource::Field(member) | ArgSource::DataLoc(member) => (member, None),
             ArgSource::Syscall { args, index } => (args, Some(*index)),
-            ArgSource::Word(_) => unreachable!("words are read one by one"),
+            ArgSource::Word(_) | ArgSource::Register(_) | ArgSource::Stack(_) | ArgSource::Behind(_) => {
+                unreachable!("only tracepoints have arguments in a record")
+            }
         };
         let ctx = self.context();
         let mut remote = self.whole(ctx, Via::Context, &Ty::Struct(record));
@@ -223,6 +258,10 @@ impl<'a> Lower<'a> {
         match &place.kind {
             ExprKind::Deref(pointer) => self.via(pointer),
             ExprKind::Index { base, .. } if matches!(base.ty, Ty::Ptr(..)) => self.via(base),
+            ExprKind::Arg(index) => match self.arg(*index).source {
+                ArgSource::Stack(_) | ArgSource::Behind(_) => Via::User,
+                _ => Via::Kernel,
+            },
             ExprKind::Field { base, .. } | ExprKind::Index { base, .. } => self.via_of_place(base),
             _ => Via::Kernel,
         }

@@ -178,7 +178,16 @@ fn unrolled_loops_end() {
     let text = "begin { unroll (100) { unroll (100) { unroll (100) { unroll (100) { @ = nsecs; } } } } }";
     let (name, env, stage, allow_unsafe) = ("a.bt", &BTreeMap::new(), None, false);
     let headers = Headers::NONE;
-    let request = crate::pipeline::Request { name, text, env, kernel: &kernel, headers, stage, allow_unsafe };
+    let request = crate::pipeline::Request {
+        name,
+        text,
+        env,
+        kernel: &kernel,
+        headers,
+        stage,
+        allow_unsafe,
+        debug_folders: &[],
+    };
     let (output, diags, _) = crate::pipeline::compile(&request);
     let codes: Vec<_> = diags.iter().map(|diag| diag.code.id).collect();
     assert!(output.is_none() && codes == ["E0300"], "{diags:?}");

@@ -6,7 +6,7 @@ use super::Record;
 use crate::resolve::Uprobe;
 
 pub(super) fn entry(uprobe: &Uprobe) -> Record {
-    let Uprobe { path, function, offset } = uprobe;
+    let Uprobe { path, function, offset, .. } = uprobe;
     let place = match (function, offset) {
         (Some(function), 0) => function.clone(),
         (Some(function), offset) => format!("{function}+{offset:#x}"),

@@ -73,3 +73,12 @@ pub const MISSING: Code = Code {
     example: "config = { missing_probes = warn } fentry:no_such_function { }",
     remedy: "remove the attach point, or set `missing_probes = ignore`",
 };
+
+/// Debug information of a user program that is missing or has two meanings.
+pub const DEBUG_INFO: Code = Code {
+    id: "W0102",
+    what: "debug information of a user program is incomplete or ambiguous",
+    why: "types are taken from what there is",
+    example: "uprobe:/bin/app:f { print(args.p->x); }",
+    remedy: "install the missing file, or define the struct in the script",
+};

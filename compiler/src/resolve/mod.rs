@@ -100,6 +100,10 @@ pub struct Uprobe {
     pub function: Option<String>,
     /// Bytes from the function's start.
     pub offset: u64,
+    /// Types of the program.
+    pub types: BtfId,
+    /// Why there are no `args`, if the body asks for them.
+    pub no_args: Option<String>,
 }
 
 /// A function, or raw tracepoint, with BTF.
@@ -139,6 +143,12 @@ pub enum ArgSource {
     /// `__data_loc_x`: the `u32` member's low 16 bits are the offset of the data from the record's
     /// start. The value is the address of the data.
     DataLoc(Member),
+    /// Integer registers of the calling convention, from this one on: user programs.
+    Register(u32),
+    /// Memory of the user's, this many bytes behind the return address on the stack.
+    Stack(u32),
+    /// Memory of the user's, at the address in this integer register.
+    Behind(u32),
     /// Element of `args` in `struct trace_event_raw_sys_enter`.
     Syscall {
         /// The member `args`.
@@ -156,6 +166,8 @@ pub struct Resolver<'a> {
     pub missing: MissingProbes,
     /// The body asks for the probe's name, so that every function needs its own program.
     pub by_name: bool,
+    /// The body asks for `args`, which of user programs cost reading their debug information.
+    pub uses_args: bool,
 }
 
 /// An attach point cut at its colons.
@@ -238,18 +250,17 @@ impl Target {
         Target { kind, name: name.into(), args: Vec::new(), retval: None }
     }
 
-    /// The file of the module it hooks, where types are looked for first.
+    /// The file of the module or program it hooks, where types are looked for first.
     pub fn module(&self) -> Option<BtfId> {
         match &self.kind {
             Kind::Fentry(func) | Kind::Fexit(func) | Kind::RawTracepoint(func) => Some(func.btf),
             Kind::Tracepoint { record, .. } => record.map(|record| record.btf),
+            Kind::Uprobe(uprobe) | Kind::Uretprobe(uprobe) => Some(uprobe.types),
             Kind::Begin
             | Kind::End
             | Kind::SelfSignal(_)
             | Kind::Kprobe(_)
             | Kind::Kretprobe(_)
-            | Kind::Uprobe(_)
-            | Kind::Uretprobe(_)
             | Kind::Profile(_)
             | Kind::Interval(_) => None,
         }

@@ -45,7 +45,7 @@ fn resolved(point: &str, missing: MissingProbes) -> Vec<String> {
     let fields = Fields::new(&kernel, None);
     let (script, diags) = parse("a.bt", &format!("{point} {{ }}"));
     assert!(diags.is_empty(), "{diags:?}");
-    let cx = Resolver { fields: &fields, missing, by_name: false };
+    let cx = Resolver { fields: &fields, missing, by_name: false, uses_args: false };
     let mut diags = Vec::new();
     let point = &script.probes[0].attach_points[0];
     let mut shown: Vec<_> = resolve(point, &cx, &mut diags).into_iter().map(|target| target.name).collect();

@@ -3,11 +3,12 @@
 //! Which bytes of the file a function is, and which file `libc` is, is the target host's to say: the
 //! loader resolves both. Only a pattern whose body needs the functions one by one is expanded here.
 
-use super::{Kind, Parts, Resolver, Target, Targets, Uprobe, codes, missing};
+use super::{Arg, ArgSource, Kind, Parts, Resolver, Target, Targets, Uprobe, codes, missing};
 use crate::diag::Diag;
 use crate::kernel::pattern::{is_pattern, matches};
 use crate::syntax::number::{Place, parse_integer};
-use crate::user;
+use crate::types::{Space, Ty};
+use crate::user::{Home, Param};
 
 pub(super) fn uprobe(parts: &Parts<'_>, cx: &Resolver<'_>) -> Targets {
     functions(parts, cx, true, Kind::Uprobe)
@@ -49,31 +50,66 @@ fn functions(parts: &Parts<'_>, cx: &Resolver<'_>, entry: bool, kind: fn(Uprobe)
     if !entry && (offset != 0 || function.is_none()) {
         return Err(forms().into());
     }
-    let probe = Uprobe { path: path.to_owned(), function: function.map(str::to_owned), offset };
+    let types = cx.fields.programs().id(path);
+    let (path, function_name) = (path.to_owned(), function.map(str::to_owned));
+    let probe = Uprobe { path, function: function_name, offset, types, no_args: None };
     match function {
-        Some(pattern) if is_pattern(pattern) && cx.by_name => expand(parts, &probe, pattern, kind),
-        _ => Ok(vec![target(parts, probe, kind)]),
+        Some(pattern) if is_pattern(pattern) && (cx.by_name || cx.uses_args) => {
+            expand(parts, cx, &probe, pattern, kind)
+        }
+        _ => Ok(vec![target(parts, cx, probe, kind)]),
     }
 }
 
-fn target(parts: &Parts<'_>, probe: Uprobe, kind: fn(Uprobe) -> Kind) -> Target {
+fn target(parts: &Parts<'_>, cx: &Resolver<'_>, mut probe: Uprobe, kind: fn(Uprobe) -> Kind) -> Target {
     let place = match (&probe.function, probe.offset) {
         (Some(function), 0) => function.clone(),
         (Some(function), offset) => format!("{function}+{offset}"),
         (None, address) => address.to_string(),
     };
     let name = format!("{}:{}:{place}", parts.provider, probe.path);
-    Target::new(kind(probe), name)
+    let mut args = Vec::new();
+    if cx.uses_args {
+        match arguments(cx, &probe) {
+            Ok(found) => args = found,
+            Err(why) => probe.no_args = Some(why),
+        }
+    }
+    Target { args, ..Target::new(kind(probe), name) }
+}
+
+/// The parameters by name, from the program's debug information.
+fn arguments(cx: &Resolver<'_>, probe: &Uprobe) -> Result<Vec<Arg>, String> {
+    let name = probe.function.as_deref().ok_or("an address does not say which function it is in")?;
+    let function = cx.fields.programs().function(probe.types, name)?;
+    let argument = |Param { name, ty, home }: Param| {
+        let ty = cx.fields.ty(probe.types, ty, Space::User);
+        let (source, ty) = match home {
+            Home::Register(first) => (ArgSource::Register(first), ty),
+            Home::Stack(bytes) => (ArgSource::Stack(bytes), ty),
+            Home::Behind(register) => (ArgSource::Behind(register), ty),
+            // Floating point registers are not in the context.
+            Home::Nowhere => (ArgSource::Register(0), Ty::None),
+        };
+        Arg { name, ty, source }
+    };
+    Ok(function.params.into_iter().map(argument).collect())
 }
 
 /// One target for each function of the build host's file that matches.
-fn expand(parts: &Parts<'_>, probe: &Uprobe, pattern: &str, kind: fn(Uprobe) -> Kind) -> Targets {
-    let names = user::functions(&probe.path, |name| matches(pattern, name));
+fn expand(
+    parts: &Parts<'_>,
+    cx: &Resolver<'_>,
+    probe: &Uprobe,
+    pattern: &str,
+    kind: fn(Uprobe) -> Kind,
+) -> Targets {
+    let names = cx.fields.programs().functions(&probe.path, |name| matches(pattern, name));
     let names = names.map_err(|why| {
         let message = format!("the functions of `{}` are not known here: {why}", probe.path);
         let diag = Diag::error(&codes::NO_FUNCTION, message, parts.span, "");
         missing(diag.note(
-            "a body that uses `probe` is compiled for each function, so the file must be on the build host",
+            "a body that uses `probe` or `args` is compiled for each function, so the file must be on the build host",
         ))
     })?;
     if names.is_empty() {
@@ -81,5 +117,5 @@ fn expand(parts: &Parts<'_>, probe: &Uprobe, pattern: &str, kind: fn(Uprobe) -> 
         return Err(missing(Diag::error(&codes::NO_FUNCTION, message, parts.span, "")));
     }
     let one = |function| Uprobe { function: Some(function), ..probe.clone() };
-    Ok(names.into_iter().map(|name| target(parts, one(name), kind)).collect())
+    Ok(names.into_iter().map(|name| target(parts, cx, one(name), kind)).collect())
 }

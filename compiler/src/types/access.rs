@@ -123,7 +123,7 @@ impl Check<'_> {
 
     fn struct_field(&mut self, base: Expr, name: &str, field_span: Span, span: Span) -> Checked<Expr> {
         let composite = self.complete(&base, field_span)?;
-        let space = space_of(&base);
+        let space = self.space_of(&base);
         let Some(member) = self.fields.member(composite, name, space) else {
             let shown = self.fields.show(&base.ty);
             let names = self.fields.member_names(composite);
@@ -253,14 +253,18 @@ fn part(base: Expr, at: usize, span: Span) -> Expr {
     Expr::new(ExprKind::TupleField { base: Box::new(base), index }, ty, span)
 }
 
-/// Which memory a value lies in: that of the pointer it was reached by.
-pub(super) fn space_of(expr: &Expr) -> Space {
-    match &expr.kind {
-        ExprKind::Deref(pointer) => match pointer.ty {
-            Ty::Ptr(_, space) => space,
+impl Check<'_> {
+    /// Which memory a value lies in: that of the pointer it was reached by.
+    fn space_of(&self, expr: &Expr) -> Space {
+        match &expr.kind {
+            ExprKind::Deref(pointer) => match pointer.ty {
+                Ty::Ptr(_, space) => space,
+                _ => Space::Kernel,
+            },
+            ExprKind::Field { base, .. } | ExprKind::Index { base, .. } => self.space_of(base),
+            // A struct that is passed by value points where its caller lives.
+            ExprKind::Arg(_) => self.space(),
             _ => Space::Kernel,
-        },
-        ExprKind::Field { base, .. } | ExprKind::Index { base, .. } => space_of(base),
-        _ => Space::Kernel,
+        }
     }
 }

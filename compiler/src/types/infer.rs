@@ -50,7 +50,12 @@ pub struct Resolved {
 pub fn resolve(script: &Script, fields: &Fields<'_>, settings: &Settings) -> (Vec<Resolved>, Vec<Diag>) {
     let (mut resolved, mut diags) = (Vec::new(), Vec::new());
     for (probe, item) in script.probes.iter().enumerate() {
-        let cx = Resolver { fields, missing: settings.missing_probes, by_name: needs_name(item) };
+        let cx = Resolver {
+            fields,
+            missing: settings.missing_probes,
+            by_name: names(item, "probe"),
+            uses_args: names(item, "args"),
+        };
         for point in &item.attach_points {
             let targets = crate::resolve::resolve(point, &cx, &mut diags);
             resolved.extend(targets.into_iter().map(|target| Resolved { probe, target, span: point.span }));
@@ -59,9 +64,9 @@ pub fn resolve(script: &Script, fields: &Fields<'_>, settings: &Settings) -> (Ve
     (resolved, diags)
 }
 
-/// Whether the body asks for `probe`.
-fn needs_name(probe: &ast::Probe) -> bool {
-    struct Names(bool);
+/// Whether the body names a builtin.
+fn names(probe: &ast::Probe, wanted: &'static str) -> bool {
+    struct Names(&'static str, bool);
     impl Visit for Names {
         fn visit_expr(&mut self, expr: &ast::Expr) {
             let name = match &expr.kind {
@@ -69,16 +74,16 @@ fn needs_name(probe: &ast::Probe) -> bool {
                 ExprKind::Call { name, .. } => &name.text,
                 _ => return visit::walk_expr(self, expr),
             };
-            self.0 |= builtins::find(name).is_some_and(|builtin| builtin.name == "probe");
+            self.1 |= builtins::find(name).is_some_and(|builtin| builtin.name == self.0);
             visit::walk_expr(self, expr);
         }
     }
-    let mut names = Names(false);
+    let mut names = Names(wanted, false);
     if let Some(predicate) = &probe.predicate {
         names.visit_expr(predicate);
     }
     names.visit_block(&probe.body);
-    names.0
+    names.1
 }
 
 /// Types the script. The program is absent if there are errors.
