@@ -25,7 +25,7 @@ use crate::relocate::filter::prologue;
 use crate::relocate::link::Linker;
 use crate::relocate::prototype::WrongPrototype;
 use crate::relocate::{KernelSymbol, Linked, bind, prototype, resolve_externs};
-use crate::sys::{bpf, host};
+use crate::sys::{SysError, bpf, host};
 use manifest::Probe;
 use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
@@ -196,6 +196,19 @@ fn adapt(
     })
 }
 
+/// The types themselves are in sysfs for everyone; a trampoline needs the kernel's own object of them.
+fn no_module_btf(module: &str, error: SysError) -> Error {
+    let needs = if error.is_permission() {
+        ", which the kernel gives to CAP_SYS_ADMIN only (a kprobe needs no more than CAP_BPF and CAP_PERFMON)"
+    } else {
+        ""
+    };
+    Error::System {
+        what: format!("kernel's types of module {module} for its fentry, fexit or rawtracepoint{needs}"),
+        error,
+    }
+}
+
 fn load_one(
     object: &Object,
     planned: &Planned,
@@ -211,8 +224,7 @@ fn load_one(
             if let Some(module) = &target.module
                 && !modules.contains_key(module)
             {
-                let what = || format!("kernel's types of module {module}");
-                let fd = bpf::module_btf(module).map_err(|error| Error::System { what: what(), error })?;
+                let fd = bpf::module_btf(module).map_err(|error| no_module_btf(module, error))?;
                 modules.insert(module.clone(), fd);
             }
             let module = target.module.as_ref().and_then(|module| modules.get(module));

@@ -17,6 +17,7 @@
 //! | `compare` | `exact` (default) or `shape` |
 //! | `keep` | compare only lines containing this; may repeat |
 //! | `opens-btf` | the BTF files the loader opens, seen by strace, all of them |
+//! | `caps` | run as a user with no more than these capabilities |
 //!
 //! A script that calls `exit(` is left to end by itself: the reference tracer forgets pending events when
 //! SIGINT and `exit` meet. Any other `//!` line is prose. What must come out is in `NAME.out` and `NAME.err` (see
@@ -62,6 +63,7 @@ pub struct Case {
     pub compare: Compare,
     pub keep: Vec<String>,
     pub opens_btf: Option<Vec<String>>,
+    pub caps: Option<Vec<String>>,
     /// Only resolved, loaded and verified: `sonde check`.
     pub check_only: bool,
     /// Expected standard output.
@@ -132,6 +134,7 @@ pub fn load(file: &Path) -> Result<Case, Failure> {
         compare: Compare::Exact,
         keep: Vec::new(),
         opens_btf: None,
+        caps: None,
         check_only: false,
         out: beside("out"),
         err: beside("err"),
@@ -168,6 +171,7 @@ fn set(case: &mut Case, key: &str, value: &str) -> Result<(), Failure> {
         "compare" if value == "shape" => case.compare = Compare::Shape,
         "keep" => case.keep.push(value.to_owned()),
         "opens-btf" => case.opens_btf = Some(words(value)),
+        "caps" => case.caps = Some(words(value)),
         "oracle" | "compare" => return Err(format!("{key}: unknown value {value}")),
         _ => {}
     }

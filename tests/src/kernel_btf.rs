@@ -21,6 +21,15 @@ pub fn directory(kernel: &str, modules: &[&str]) -> Result<PathBuf, Failure> {
     Ok(dir)
 }
 
+/// Whether the module's types stand on a base of its own.
+pub fn has_own_base(kernel: &str, module: &str) -> Result<bool, Failure> {
+    let elf = module_file(&lab::lab().join("kernels").join(kernel), module)?;
+    let failed = |e: String| format!("{}: {e}", elf.display());
+    let bytes = std::fs::read(&elf).map_err(|e| failed(e.to_string()))?;
+    let parsed = Elf::parse(&bytes).map_err(|e| failed(e.to_string()))?;
+    Ok(section(&parsed, &bytes, ".BTF.base").is_some())
+}
+
 /// Writes the BTF of `elf`, over the kernel's in `vmlinux`, to `to`, unless it is there since `elf` was made.
 fn extract(elf: &Path, to: &Path, vmlinux: &Path) -> Result<(), Failure> {
     let changed = |path: &Path| std::fs::metadata(path).and_then(|m| m.modified());

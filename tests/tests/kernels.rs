@@ -236,11 +236,25 @@ fn sonde_job(case: &Case, batch: &Batch, object: &Path) -> Result<Job, Failure> 
         argv.extend(strace.split(' ').map(str::to_owned));
         job.after.push_str("sleep 0.5\n");
     }
+    if let Some(caps) = &case.caps {
+        argv.extend(as_nobody(caps));
+        job.before.push_str(&format!("chmod a+x {GUEST_SHARE}\n"));
+    }
     argv.extend(["sonde", "run"].map(str::to_owned));
     argv.extend(case.args.iter().cloned());
     argv.push(batch.put(object, &format!("objects/{}.bpf.o", case.name))?);
     add_params(case, &mut argv);
     Ok(Job { id, argv, ..job })
+}
+
+/// Drops everything but `caps` before the program it is put in front of.
+fn as_nobody(caps: &[String]) -> Vec<String> {
+    let only: String =
+        std::iter::once("-all".to_owned()).chain(caps.iter().map(|c| format!(",+{c}"))).collect();
+    let mut argv: Vec<String> =
+        ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"].map(str::to_owned).to_vec();
+    argv.extend(["inh-caps", "ambient-caps", "bounding-set"].map(|set| format!("--{set}={only}")));
+    argv
 }
 
 fn add_oracle_job(case: &Case, kernel: &str, batches: &mut BTreeMap<String, Batch>) -> Result<(), Failure> {
