@@ -251,6 +251,12 @@ impl Group {
             return Err(Error::NothingToAttach);
         }
         hold.take(loaded, attached);
+        if !hold.can_be_removed() {
+            let (what, pid) = (self.what(), std::process::id());
+            warn(&format!(
+                "{what} cannot be removed while attached, but after `kill -USR2 {pid}`: to see who wants to takes CAP_SYS_ADMIN"
+            ));
+        }
         self.hold = Some(hold);
         Ok(())
     }

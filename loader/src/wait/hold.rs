@@ -84,6 +84,11 @@ impl Hold {
         self.pins
     }
 
+    /// Whether the modules can be removed without telling us first.
+    pub(super) fn can_be_removed(&self) -> bool {
+        !self.pins || self.guard.is_some()
+    }
+
     /// Starts watching, where that is possible and of use.
     pub(super) fn watch(&mut self) {
         let is_empty = matches!(*self.shared.lock(), Contents::Empty(_));
