@@ -120,9 +120,9 @@ fn no_function(at: &AttachPoint, module: &str) -> Absent {
                 Ok(_) => format!("but the kernel has it: use kprobe:{function}"),
                 Err(_) => "it may be inlined, or be of another release".to_owned(),
             };
-            format!("kernel {release}: the BTF of {module} has no such function, {advice}")
+            format!("In kernel {release} the BTF of {module} has no such function, {advice}")
         }
-        _ => format!("kernel {release}: the BTF of {module} has no such tracepoint"),
+        _ => format!("In kernel {release} the BTF of {module} has no such tracepoint"),
     };
     Absent(text)
 }

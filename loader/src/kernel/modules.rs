@@ -10,11 +10,11 @@ pub fn why_no_types(module: &str) -> String {
     // Built-in code has a folder too if it has parameters; only modules have a state.
     if folder.join("initstate").exists() {
         format!(
-            "module `{module}` is loaded, but the kernel has no BTF of it: it was built without, CONFIG_DEBUG_INFO_BTF_MODULES is off, or the BTF did not match this kernel, which dmesg tells"
+            "Module `{module}` is loaded, but the kernel has no BTF of it: it was built without, CONFIG_DEBUG_INFO_BTF_MODULES is off, or the BTF did not match this kernel, which dmesg tells"
         )
     } else if folder.exists() {
-        format!("`{module}` is no module of this kernel but built in: name `vmlinux` instead")
+        format!("Of this kernel `{module}` is no module but built in: name `vmlinux` instead")
     } else {
-        format!("module `{module}` is not loaded: modprobe {module}")
+        format!("Module `{module}` is not loaded: modprobe {module}")
     }
 }
