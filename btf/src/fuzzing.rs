@@ -35,6 +35,23 @@ pub fn split(data: &[u8]) {
     }
 }
 
+/// Reads a split BTF behind its `.BTF.base` and another BTF, the kernel's, and moves it from one to the other; the
+/// first four bytes are the lengths of both.
+pub fn distilled(data: &[u8]) {
+    let Some((lens, data)) = data.split_first_chunk::<4>() else { return };
+    let [a, b, c, d] = *lens;
+    let Some((base, data)) = data.split_at_checked(u16::from_le_bytes([a, b]).into()) else { return };
+    let Some((kernel, data)) = data.split_at_checked(u16::from_le_bytes([c, d]).into()) else { return };
+    let Ok(base) = Btf::from_vec(base.to_vec()).map(Arc::new) else { return };
+    let Ok(kernel) = Btf::from_vec(kernel.to_vec()).map(Arc::new) else { return };
+    let Ok(split) = Btf::parse_split(Arc::new(data.to_vec()), base) else { return };
+    if let Ok(moved) = relocate_split(&split, &kernel) {
+        assert_eq!(moved.len(), split.len(), "moving a split BTF keeps its types");
+        assert_eq!(moved.first_id().0, kernel.end_id(), "its types follow the kernel's");
+        walk(&moved);
+    }
+}
+
 /// Reads a `.BTF.ext` and writes it again.
 pub fn ext(data: &[u8]) {
     let Ok(ext) = Ext::parse(data) else { return };

@@ -52,6 +52,11 @@ proptest! {
     }
 
     #[test]
+    fn distilled(damage in damage()) {
+        fuzzing::distilled(&apply(&all_kinds::base_kernel_and_split(), &damage));
+    }
+
+    #[test]
     fn ext(damage in damage()) {
         fuzzing::ext(&apply(&sample_ext(), &damage));
     }
@@ -77,5 +82,6 @@ fn the_samples_themselves_are_good() {
     assert_eq!(kinds, (1..=19).collect(), "all kinds are in the sample");
     fuzzing::walk(&btf);
     fuzzing::split(&all_kinds::base_and_split());
+    fuzzing::distilled(&all_kinds::base_kernel_and_split());
     fuzzing::ext(&sample_ext());
 }

@@ -21,6 +21,7 @@ pub mod uprobe;
 
 use crate::error::Error;
 use crate::features::Features;
+use crate::kernel::modules;
 use crate::kernel::types::{KernelTypes, VMLINUX};
 use crate::object::Object;
 use crate::sys::SysError;
@@ -189,9 +190,10 @@ fn find(
     let known = |found: Option<(&'static Kind, Point)>| found.ok_or_else(Absent::default);
     Ok(match &probe.at {
         AttachPoint::Begin | AttachPoint::End | AttachPoint::SelfSignal(_) => Ok((&run::KIND, Point::Run)),
-        AttachPoint::Kprobe { .. } | AttachPoint::Kretprobe { .. } => {
-            known(kprobe::find(&probe.at, is_multi, host)?)
-        }
+        AttachPoint::Kprobe { .. } | AttachPoint::Kretprobe { .. } => match module_of(&probe.at) {
+            Some(module) if modules::is_absent(module) => Err(Absent(modules::why_no_types(module))),
+            _ => known(kprobe::find(&probe.at, is_multi, host)?),
+        },
         AttachPoint::Fentry { .. } | AttachPoint::Fexit { .. } | AttachPoint::RawTracepoint { .. } => {
             trampoline::find(object, probe, host)?
         }

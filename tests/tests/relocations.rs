@@ -1,8 +1,10 @@
 //! CO-RE as libbpf does it: every instruction that `sonde` relocates gets the value that libbpf gives it, on every
 //! kernel, for all scripts of `golden/` and for `tests/relocations/kinds.bpf.c`, which has kinds that scripts lack.
 //!
-//! libbpf's answers are in the debug log of `bpftool`, ours in that of `sonde check -v`.
+//! libbpf's answers are in the debug log of `bpftool`, ours in that of `sonde check -v`. Also: a module with a base of
+//! its own (`.BTF.base`) has the types that the kernel shows once it has loaded it.
 
+use btf::Btf;
 use libtest_mimic::{Arguments, Failed, Trial};
 use manifest::{AttachPoint, Config, Manifest, MissingProbes, Probe, Source};
 use std::collections::BTreeMap;
@@ -10,13 +12,18 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
 use tests::job::{Job, Outcome};
-use tests::vm::{self, Batch};
+use tests::objects::Built;
+use tests::vm::{self, Batch, GUEST_SHARE};
 use tests::{Failure, case, kernel_btf, lab, objects, verdict};
 
 const LIMIT_S: u64 = 120;
-const LIBBPF: &str = "P=/sys/fs/bpf/t; rm -rf $P; bpftool -d prog loadall $O $P 2>&1 | grep 'relo #.* insn #'; rm -rf $P; true";
+const LIBBPF: &str = "P=/sys/fs/bpf/t; rm -rf $P; bpftool -d prog loadall $O $P 2>&1 | grep \"prog '.*relo #.* insn #\"; rm -rf $P; true";
 const OURS: &str = "sonde check -v $O 2>&1";
 const KINDS: &str = "kinds";
+/// A trial of its own, on kernels that know distilled bases (6.11).
+const BASE: &str = "distilled-base";
+const BASE_KERNELS: [&str; 2] = ["6.12", "newest"];
+const OUTSIDE: &str = "sonde_outside";
 
 fn main() -> ExitCode {
     let args = Arguments::from_args();
@@ -33,10 +40,13 @@ fn trials(args: &Arguments) -> Result<Vec<Trial>, Failure> {
     let mut scripts: BTreeMap<String, PathBuf> =
         case::load_golden()?.into_iter().map(|case| (case.name, case.script)).collect();
     let is_selected = |name: &str| args.filter.as_ref().is_none_or(|filter| name.contains(filter.as_str()));
+    let names = |kernel| {
+        let base = BASE_KERNELS.contains(&kernel).then_some(BASE);
+        scripts.keys().map(String::as_str).chain([KINDS]).chain(base)
+    };
     let all: Vec<(&str, String)> = lab::KERNELS
         .into_iter()
-        .flat_map(|kernel| scripts.keys().map(String::as_str).chain([KINDS]).map(move |name| (kernel, name)))
-        .map(|(kernel, name)| (kernel, name.to_owned()))
+        .flat_map(|kernel| names(kernel).map(move |name| (kernel, name.to_owned())))
         .filter(|(kernel, name)| is_selected(&format!("{kernel}::{name}")))
         .collect();
     if args.list {
@@ -57,12 +67,7 @@ fn trials(args: &Arguments) -> Result<Vec<Trial>, Failure> {
         batch.need_modules(&modules);
         batch.put(&objects::sonde()?, "bin/sonde")?;
         for (_, name) in all.iter().filter(|(of, _)| *of == kernel) {
-            let object = built.get(name).ok_or("was not built")?.clone()?;
-            let guest = batch.put(&object, &format!("objects/{}.bpf.o", name.replace('/', "-")))?;
-            for (who, command) in [("libbpf", LIBBPF), ("ours", OURS)] {
-                let argv = ["sh", "-c", &format!("O={guest}; {command}")].map(str::to_owned).to_vec();
-                batch.jobs.push(Job { id: job_id(name, who), argv, limit_s: LIMIT_S, ..Job::default() });
-            }
+            plan(&mut batch, name, &built)?;
         }
         if !batch.jobs.is_empty() {
             batches.insert(kernel, Arc::new(batch));
@@ -71,9 +76,67 @@ fn trials(args: &Arguments) -> Result<Vec<Trial>, Failure> {
     vm::start(&batches.values().cloned().collect::<Vec<_>>());
     let trial = |(kernel, name): (&'static str, String)| {
         let batch = Arc::clone(&batches[kernel]);
-        Trial::test(format!("{kernel}::{name}"), move || judge(&name, &batch).map_err(Failed::from))
+        Trial::test(format!("{kernel}::{name}"), move || {
+            let verdict = if name == BASE { judge_base(&batch) } else { judge(&name, &batch) };
+            verdict.map_err(Failed::from)
+        })
     };
     Ok(all.into_iter().map(trial).collect())
+}
+
+/// Adds the jobs of one trial.
+fn plan(batch: &mut Batch, name: &str, built: &BTreeMap<String, Built>) -> Result<(), Failure> {
+    let mut job = |who: &str, command: String| {
+        let argv = ["sh".to_owned(), "-c".to_owned(), command].to_vec();
+        batch.jobs.push(Job { id: job_id(name, who), argv, limit_s: LIMIT_S, ..Job::default() });
+    };
+    if name == BASE {
+        job("copy", format!("cp /sys/kernel/btf/{OUTSIDE} {GUEST_SHARE}/{OUTSIDE}"));
+        batch.need_modules(&[OUTSIDE.to_owned()]);
+        return Ok(());
+    }
+    let object = built.get(name).ok_or("was not built")?.clone()?;
+    let guest = format!("{GUEST_SHARE}/objects/{}.bpf.o", name.replace('/', "-"));
+    job("libbpf", format!("O={guest}; {LIBBPF}"));
+    job("ours", format!("O={guest}; {OURS}"));
+    batch.put(&object, guest.trim_start_matches(GUEST_SHARE).trim_start_matches('/')).map(drop)
+}
+
+/// Compares the types of a module that we moved off its distilled base with those the kernel made of them.
+fn judge_base(batch: &Batch) -> Result<(), Failure> {
+    let copied = batch.wait(&job_id(BASE, "copy"))?;
+    if copied.status != 0 {
+        return Err(verdict::context(&copied));
+    }
+    let dir = kernel_btf::directory(&batch.kernel, &[OUTSIDE])?;
+    let read = |path: PathBuf| std::fs::read(&path).map_err(|e| format!("{}: {e}", path.display()));
+    let vmlinux = Arc::new(Btf::from_vec(read(dir.join("vmlinux"))?).map_err(|e| e.to_string())?);
+    let types = |bytes: Vec<u8>| {
+        Btf::parse_split(Arc::new(bytes), Arc::clone(&vmlinux))
+            .map(|btf| describe(&btf))
+            .map_err(|e| e.to_string())
+    };
+    let (ours, kernels) = (types(read(dir.join(OUTSIDE))?)?, types(read(batch.share().join(OUTSIDE))?)?);
+    let differs = ours.iter().zip(&kernels).find(|(a, b)| a != b);
+    match differs {
+        None if ours.len() == kernels.len() && !ours.is_empty() => Ok(()),
+        None => Err(format!("{} types, the kernel has {}", ours.len(), kernels.len())),
+        Some((a, b)) => Err(format!("ours: {a}\nthe kernel's: {b}")),
+    }
+}
+
+/// Every type with its id, and where its members are.
+fn describe(btf: &Btf) -> Vec<String> {
+    let one = |id| {
+        let mut text = format!("{id} {}", btf.decl(id, ""));
+        let ty = btf.ty(id).ok()?;
+        for member in ty.composite().into_iter().flat_map(|c| c.members()) {
+            let (ty, width) = (btf.decl(member.ty, member.name), member.bitfield_bits);
+            text.push_str(&format!("; {ty} at {} {width:?}", member.bit_offset));
+        }
+        Some(text)
+    };
+    btf.ids().filter_map(one).collect()
 }
 
 fn modules() -> Result<Vec<String>, Failure> {
@@ -181,7 +244,7 @@ fn judge(name: &str, batch: &Batch) -> Result<(), Failure> {
 /// nothing. One that changes an access's size as well has two.
 fn read_libbpf(outcome: &Outcome) -> Result<(Patched, Vec<(String, u64)>), Failure> {
     let (mut patched, mut unchanged) = (Patched::new(), Vec::new());
-    for line in outcome.out.lines().filter(|line| line.contains("relo #")) {
+    for line in outcome.out.lines().filter(|line| line.contains("prog '")) {
         let bad = || format!("libbpf's log is not as expected: {line}");
         let program = between(line, "prog '", "'").ok_or_else(bad)?;
         let insn = line.split("insn #").nth(1).ok_or_else(bad)?;

@@ -53,6 +53,26 @@ pub(crate) fn whole() -> Vec<u8> {
 
 /// The length of a distilled base, the base, and a file split from it.
 pub(crate) fn base_and_split() -> Vec<u8> {
+    let (base, split) = distilled();
+    let len = u16::try_from(base.len()).expect("a small file");
+    [len.to_le_bytes().as_slice(), &base, &split].concat()
+}
+
+/// The lengths of a distilled base and of a kernel's file, these two, and a file split from the base.
+pub(crate) fn base_kernel_and_split() -> Vec<u8> {
+    let (base, split) = distilled();
+    let mut b = Builder::new();
+    let long = b.add_int("long", 8, SIGNED);
+    let int = b.add_int("int", 4, SIGNED);
+    b.add_struct("file", 8, &[member("n", int, 0, None)]);
+    b.add_struct("list", 16, &[member("next", long, 0, None)]);
+    let kernel = b.finish().expect("within all limits");
+    let lens = [&base, &kernel].map(|file| u16::try_from(file.len()).expect("a small file").to_le_bytes());
+    [lens.as_flattened(), &base, &kernel, &split].concat()
+}
+
+/// A distilled base, and a file split from it.
+fn distilled() -> (Vec<u8>, Vec<u8>) {
     let mut b = Builder::new();
     let int = b.add_int("int", 4, SIGNED);
     let list = b.add_struct("list", 16, &[]);
@@ -66,6 +86,5 @@ pub(crate) fn base_and_split() -> Vec<u8> {
     b.add_struct("mine", 32, &members);
     fill(&mut b);
     let split = b.finish().expect("within all limits");
-    let len = u16::try_from(base.len()).expect("a small file");
-    [len.to_le_bytes().as_slice(), &base, &split].concat()
+    (base, split)
 }

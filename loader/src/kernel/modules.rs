@@ -4,6 +4,11 @@ use std::path::Path;
 
 const FOLDER: &str = "/sys/module";
 
+/// Whether there is nothing of this name; a pattern may mean anything.
+pub fn is_absent(module: &str) -> bool {
+    !module.contains('*') && !Path::new(FOLDER).join(module).exists()
+}
+
 /// Why a module's types are not there, and how to get them.
 pub fn why_no_types(module: &str) -> String {
     let folder = Path::new(FOLDER).join(module);
