@@ -8,6 +8,7 @@
 use memchr::memmem;
 
 use crate::core::essential_name;
+use crate::record::Record;
 use crate::{Btf, Kind, KindSet, StrOff, TypeId};
 
 /// Ids that a look-up found, ascending.
@@ -90,15 +91,23 @@ impl Btf {
         })
     }
 
+    /// Own types of these kinds that have a name, ascending by id.
+    pub fn named(&self, kinds: impl Into<KindSet>) -> impl Iterator<Item = (TypeId, &str)> {
+        let kinds = kinds.into();
+        let wanted = move |record: &Record<'_>| {
+            record.name_off != 0 && record.kind().is_some_and(|kind| kinds.contains(kind))
+        };
+        self.records_from(0)
+            .filter(move |(_, record)| wanted(record))
+            .map(|(id, record)| (id, self.checked_name(record.name_off)))
+    }
+
     /// Own functions whose name passes the test, ascending by id.
     pub fn find_funcs_matching<'a>(
         &'a self,
         mut test: impl FnMut(&str) -> bool + 'a,
     ) -> impl Iterator<Item = (TypeId, &'a str)> + 'a {
-        self.records_from(0).filter_map(move |(id, record)| {
-            let name = (record.kind() == Some(Kind::Func)).then(|| self.checked_name(record.name_off))?;
-            test(name).then_some((id, name))
-        })
+        self.named(Kind::Func).filter(move |(_, name)| test(name))
     }
 }
 

@@ -9,7 +9,7 @@
 //! | --- | --- |
 //! | `read.rs`, `check.rs`, `record.rs` | [`Btf`]: header, offset index, split BTF; what is tested; one type |
 //! | `kind.rs`, `view.rs` | [`Type`] and the views of each kind |
-//! | `size.rs`, `decl.rs` | size and alignment; a type as C text |
+//! | `size.rs`, `decl.rs`, `define.rs` | size and alignment; a type as C text, also its definition |
 //! | `index.rs` | look-up by name, lazily or through [`NameIndex`] |
 //! | `write.rs`, `strtab.rs` | [`Builder`] |
 //! | `ext.rs` | `.BTF.ext`, both ways |
@@ -23,6 +23,7 @@
 mod check;
 pub mod core;
 mod decl;
+mod define;
 mod error;
 pub mod ext;
 #[doc(hidden)]

@@ -6,7 +6,7 @@
 
 use super::pattern::matches;
 use super::{BtfId, Kernel};
-use btf::{Kind, NameIndex, Type};
+use btf::{FuncProto, Kind, NameIndex, Type};
 
 /// Category of the system calls.
 pub const SYSCALLS: &str = "syscalls";
@@ -71,18 +71,16 @@ impl Kernel {
     /// (`include/trace/bpf_probe.h`, `include/linux/tracepoint.h`) do.
     pub fn raw_event_names(&self, file: BtfId, event: &str, len: usize) -> Vec<String> {
         let types = self.btf(file);
-        let class = stdlib::tracepoints().find(|t| t.event == event).map_or(event, |t| t.class);
-        let twins =
-            [format!("__probestub_{event}"), format!("__bpf_trace_{event}"), format!("__bpf_trace_{class}")];
-        let signature = twins.iter().find_map(|twin| {
-            let func = types.find(twin, Kind::Func).next()?;
-            let Ok(Type::Func { proto, .. }) = types.ty(func) else { return None };
+        let signature = |twin: String| {
+            let Ok(Type::Func { proto, .. }) = types.ty(types.find(&twin, Kind::Func).next()?) else {
+                return None;
+            };
             match types.ty(proto) {
-                Ok(Type::FuncProto(twin)) if twin.len() == len => Some(twin),
+                Ok(Type::FuncProto(twin)) => Some(twin),
                 _ => None,
             }
-        });
-        signature.into_iter().flat_map(|twin| twin.params().skip(1)).map(|p| p.name.to_owned()).collect()
+        };
+        names_of(twins_of(event).filter_map(signature), len)
     }
 
     /// Indexes vmlinux's names once if there are many to test. Modules are asked only for what the
@@ -103,6 +101,19 @@ impl Kernel {
 /// The typedef that every tracepoint leaves in BTF.
 pub fn typedef_of(event: &str) -> String {
     format!("btf_trace_{event}")
+}
+
+/// Functions made from the same macro as the tracepoint; the last is its class's.
+pub(super) fn twins_of(event: &str) -> impl Iterator<Item = String> {
+    let class = move || stdlib::tracepoints().find(|t| t.event == event).map_or(event, |t| t.class);
+    let of_class = std::iter::once_with(move || format!("__bpf_trace_{}", class()));
+    [format!("__probestub_{event}"), format!("__bpf_trace_{event}")].into_iter().chain(of_class)
+}
+
+/// Names of the parameters behind the tracer's own: of the first signature with `len` of them.
+pub(super) fn names_of<'a>(mut twins: impl Iterator<Item = FuncProto<'a>>, len: usize) -> Vec<String> {
+    let twin = twins.find(|twin| twin.len() == len);
+    twin.into_iter().flat_map(|twin| twin.params().skip(1)).map(|param| param.name.to_owned()).collect()
 }
 
 fn syscall_events() -> impl Iterator<Item = (&'static str, String)> {

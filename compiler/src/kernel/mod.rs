@@ -11,7 +11,7 @@
 //! | --- | --- |
 //! | `source.rs` | where files come from; the only place with I/O |
 //! | `events.rs` | tracepoints by category |
-//! | `list.rs` | `sondec list` |
+//! | `list/` | `sondec list` |
 //! | `pattern.rs` | `*` in names |
 
 pub mod events;
@@ -72,7 +72,7 @@ pub enum Error {
     /// A file is no usable BTF.
     #[error("the BTF of `{name}` is broken")]
     Btf {
-        /// `vmlinux`, or a module.
+        /// The file, or the module.
         name: String,
         /// What is wrong.
         #[source]
@@ -99,9 +99,13 @@ struct Module {
     btf: OnceLock<Result<Btf, btf::Error>>,
 }
 
-/// The functions ftrace can hook, by `(module, name)`, sorted; `vmlinux` is `""`.
+/// The functions ftrace can hook, as the host tells them, but for those that kprobes must not touch.
 #[derive(Debug)]
-struct Traceable(Vec<(String, String)>);
+struct Traceable {
+    functions: String,
+    /// Module and name, sorted.
+    blacklist: Vec<(String, String)>,
+}
 
 impl Kernel {
     /// The kernel that runs here.
@@ -134,12 +138,14 @@ impl Kernel {
     }
 
     fn open(path: &Path, source: Source) -> Result<Kernel, Error> {
-        if !path.is_dir() {
-            return Kernel::new(source::read(path)?, Vec::new(), source);
-        }
-        let vmlinux = source::read(&path.join(VMLINUX))?;
-        let modules = source::modules_in(path)?.into_iter().map(|(name, path)| Module::new(name, path));
-        Kernel::new(vmlinux, modules.collect(), source)
+        let is_dir = path.is_dir();
+        let file = if is_dir { path.join(VMLINUX) } else { path.to_owned() };
+        let modules = if is_dir { source::modules_in(path)? } else { Vec::new() };
+        let modules = modules.into_iter().map(|(name, path)| Module::new(name, path)).collect();
+        Kernel::new(source::read(&file)?, modules, source).map_err(|error| match error {
+            Error::Btf { source, .. } => Error::Btf { name: file.display().to_string(), source },
+            other => other,
+        })
     }
 
     fn new(vmlinux: Vec<u8>, mut modules: Vec<Module>, source: Source) -> Result<Kernel, Error> {
@@ -209,21 +215,19 @@ impl Kernel {
         }
     }
 
-    /// Functions that ftrace can hook, if the host tells: `None` if it does not.
-    pub fn is_traceable(&self, module: &str, function: &str) -> Option<bool> {
-        let traceable = self.traceable()?;
-        let module = if module == VMLINUX { "" } else { module };
-        let found = traceable.0.binary_search_by(|(m, f)| (m.as_str(), f.as_str()).cmp(&(module, function)));
-        Some(found.is_ok())
-    }
-
-    /// Module and name of all hookable functions; `""` is vmlinux.
+    /// Module and name of all functions that ftrace can hook, in the host's order; `""` is vmlinux.
+    /// `None` if the host does not tell.
     pub fn traceable_functions(&self) -> Option<impl Iterator<Item = (&str, &str)>> {
-        Some(self.traceable()?.0.iter().map(|(module, name)| (module.as_str(), name.as_str())))
-    }
-
-    fn traceable(&self) -> Option<&Traceable> {
-        self.traceable.get_or_init(|| self.source.traceable().map(Traceable)).as_ref()
+        let traceable = || {
+            let (functions, blacklist) = (self.source.traceable()?, self.source.blacklist());
+            Some(Traceable { functions, blacklist })
+        };
+        let known = self.traceable.get_or_init(traceable).as_ref()?;
+        let refused = |place: (&str, &str)| {
+            known.blacklist.binary_search_by(|(module, name)| (&**module, &**name).cmp(&place)).is_ok()
+        };
+        let functions = known.functions.lines().filter_map(source::parse_traceable);
+        Some(functions.filter(move |place| !refused(*place)))
     }
 
     fn module_at(&self, id: BtfId) -> Option<&Module> {
@@ -272,6 +276,15 @@ pub(crate) mod tests {
         let kernel = Kernel::live().expect("Linux hosts have BTF");
         assert_eq!(kernel.functions("vfs_read").len(), 1);
         assert!(kernel.functions("no_such_function_at_all").is_empty());
+    }
+
+    #[test]
+    fn broken_files_are_named() {
+        let file = std::env::temp_dir().join(format!("broken.{}.btf", std::process::id()));
+        std::fs::write(&file, b"no BTF").expect("writable");
+        let said = Kernel::from_path(&file).map(|_| ()).map_err(|error| error.to_string());
+        std::fs::remove_file(&file).expect("just written");
+        assert_eq!(said, Err(format!("the BTF of `{}` is broken", file.display())));
     }
 
     #[test]

@@ -8,6 +8,9 @@ pub(super) const LIVE_BTF: &str = "/sys/kernel/btf";
 /// Where tracefs is mounted, by preference (`Documentation/trace/ftrace.rst`).
 const TRACEFS: &[&str] = &["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
 
+/// Functions that kprobes refuse (`Documentation/trace/kprobes.rst`, "Blacklist").
+const BLACKLIST: &str = "/sys/kernel/debug/kprobes/blacklist";
+
 /// What there is beside BTF.
 #[derive(Debug)]
 pub enum Source {
@@ -33,24 +36,29 @@ impl Source {
         }
     }
 
-    /// `(module, name)` of each function in `available_filter_functions`, sorted; `""` for vmlinux.
-    pub(super) fn traceable(&self) -> Option<Vec<(String, String)>> {
-        let text = std::fs::read_to_string(self.tracefs()?.join("available_filter_functions")).ok()?;
-        let mut functions: Vec<_> = text.lines().filter_map(parse_traceable).collect();
-        functions.sort_unstable();
-        functions.dedup();
-        Some(functions)
+    /// Text of `available_filter_functions`.
+    pub(super) fn traceable(&self) -> Option<String> {
+        std::fs::read_to_string(self.tracefs()?.join("available_filter_functions")).ok()
+    }
+
+    /// Functions that kprobes refuse, as [`parse_traceable`] gives them, sorted; none if the host does not
+    /// tell.
+    pub(super) fn blacklist(&self) -> Vec<(String, String)> {
+        let Source::Live { .. } = self else { return Vec::new() };
+        let text = std::fs::read_to_string(BLACKLIST).unwrap_or_default();
+        // After a range of addresses come the same words.
+        let places = text.lines().filter_map(|line| parse_traceable(line.split_once('\t')?.1));
+        let mut places: Vec<_> = places.map(|(module, name)| (module.to_owned(), name.to_owned())).collect();
+        places.sort_unstable();
+        places
     }
 
     /// Categories and events of tracefs, sorted.
     pub(super) fn events(&self) -> Option<Vec<(String, String)>> {
-        let root = self.tracefs()?.join("events");
-        let mut events = Vec::new();
-        for category in folders(&root) {
-            for event in folders(&root.join(&category)) {
-                events.push((category.clone(), event));
-            }
-        }
+        let text = std::fs::read_to_string(self.tracefs()?.join("available_events")).ok()?;
+        let events = text.lines().filter_map(|line| line.split_once(':'));
+        let mut events: Vec<_> =
+            events.map(|(category, event)| (category.to_owned(), event.to_owned())).collect();
         events.sort_unstable();
         Some(events)
     }
@@ -67,18 +75,15 @@ impl Source {
     }
 }
 
-/// `name`, `name [module]`.
-fn parse_traceable(line: &str) -> Option<(String, String)> {
-    let mut words = line.split_whitespace();
+/// Module and name of `name` or `name [module]`, but for what the kernel's own tests leave alone when
+/// they hook everything (`skip_entry` in `tools/testing/selftests/bpf/trace_helpers.c`).
+pub(super) fn parse_traceable(line: &str) -> Option<(&str, &str)> {
+    let mut words = line.split_ascii_whitespace();
     let name = words.next()?;
-    let module = words.next().map_or("", |word| word.trim_matches(['[', ']']));
-    Some((module.to_owned(), name.to_owned()))
-}
-
-fn folders(path: &Path) -> Vec<String> {
-    let entries = path.read_dir().into_iter().flatten().flatten();
-    let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-    folders.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+    let left_alone = matches!(name, "arch_cpu_idle" | "bpf_dispatcher_xdp_func")
+        || name.starts_with("rcu_")
+        || name.starts_with("__ftrace_invalid_address__");
+    (!left_alone).then(|| (words.next().map_or("", |word| word.trim_matches(['[', ']'])), name))
 }
 
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, Error> {
@@ -114,12 +119,11 @@ mod tests {
 
     #[test]
     fn lines_of_traceable_functions() {
-        assert_eq!(parse_traceable("vfs_read"), Some((String::new(), "vfs_read".to_owned())));
-        assert_eq!(
-            parse_traceable("nft_do_chain [nf_tables]"),
-            Some(("nf_tables".to_owned(), "nft_do_chain".to_owned()))
-        );
+        assert_eq!(parse_traceable("vfs_read"), Some(("", "vfs_read")));
+        assert_eq!(parse_traceable("nft_do_chain [nf_tables]"), Some(("nf_tables", "nft_do_chain")));
         assert_eq!(parse_traceable(""), None);
+        assert_eq!(parse_traceable("rcu_barrier"), None);
+        assert_eq!(parse_traceable("__ftrace_invalid_address___1028 [kvm]"), None);
     }
 
     #[test]
