@@ -6,6 +6,8 @@
 //! [`pattern`] compare. The tests themselves are in `tests/tests/`.
 
 pub mod case;
+pub mod host;
+pub mod host_figures;
 pub mod image;
 pub mod job;
 pub mod kernel_btf;

@@ -15,6 +15,12 @@ pub fn sondec() -> Result<PathBuf, Failure> {
     BUILT.get_or_init(|| built("SONDE_SONDEC", "compiler", "sondec", None)).clone()
 }
 
+/// The compiler as it ships, static.
+pub fn sondec_shipped() -> Result<PathBuf, Failure> {
+    static BUILT: OnceLock<Result<PathBuf, Failure>> = OnceLock::new();
+    BUILT.get_or_init(|| built("SONDE_SONDEC", "compiler", "sondec", Some("release"))).clone()
+}
+
 /// The loader, static (or the one `SONDE_SONDE` names). `SONDE_LOADER_PROFILE` picks cargo's profile.
 pub fn sonde() -> Result<PathBuf, Failure> {
     static BUILT: OnceLock<Result<PathBuf, Failure>> = OnceLock::new();

@@ -3,7 +3,8 @@
 //! One boot runs both tracers on the same scripts, in turns, each once before it counts so that files are
 //! cached: time from exec to attached, peak memory. Sizes are of the files each needs on a host. Programs
 //! are compared with C that does the same (`tests/bench/*.bpf.c`) by instructions in the object.
-//! Emulation slows both tracers: only the ratios of one run mean anything.
+//! The last part is about a host with hundreds of modules (`tests/src/host_figures.rs`); `-- modules` is
+//! that part alone. Emulation slows both tracers: only the ratios of one run mean anything.
 
 use goblin::elf::Elf;
 use std::collections::BTreeSet;
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use tests::job::{Job, Outcome};
 use tests::vm::Batch;
-use tests::{Failure, kernel_btf, lab, objects, verdict};
+use tests::{Failure, host_figures, kernel_btf, lab, objects, verdict};
 
 const SCRIPTS: [&str; 3] = ["opens", "calls", "runqlat"];
 const LIMIT_S: u64 = 300;
@@ -32,6 +33,9 @@ fn main() -> ExitCode {
 
 fn bench(runs: usize) -> Result<(), Failure> {
     lab::set_up()?;
+    if std::env::args().any(|arg| arg == "modules") {
+        return host_figures::print(runs);
+    }
     let dir = tempfile::tempdir().map_err(|e| e.to_string())?;
     let btf = kernel_btf::directory(lab::BUILD_KERNEL, &[])?;
     for script in SCRIPTS {
@@ -39,7 +43,8 @@ fn bench(runs: usize) -> Result<(), Failure> {
     }
     start_and_memory(dir.path(), runs)?;
     sizes()?;
-    instructions(dir.path())
+    instructions(dir.path())?;
+    host_figures::print(runs)
 }
 
 fn source(script: &str, extension: &str) -> PathBuf {
