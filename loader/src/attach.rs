@@ -156,9 +156,14 @@ pub fn plan(
 ) -> Result<Vec<Planned>, Error> {
     let (mut planned, mut absent) = (Vec::new(), Vec::new());
     let mut functions = 0;
+    let mut mistaken = trampoline::mistaken(object, probes);
     for &index in probes {
         let Some(probe) = object.manifest.probes.get(index) else { continue };
-        match find(object, index, host, warn)? {
+        let found = match mistaken.remove(&index) {
+            Some(why) => Err(Absent(why)),
+            None => find(object, index, host, warn)?,
+        };
+        match found {
             Ok((kind, point)) => {
                 let one = Planned { probe: index, kind, point };
                 functions += one.count() as u64;

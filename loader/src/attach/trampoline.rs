@@ -11,6 +11,7 @@ use crate::relocate::prototype::Prototype;
 use crate::sys::{self, SysError, bpf};
 use btf::{Btf, TypeId};
 use manifest::{AttachPoint, Probe};
+use std::collections::BTreeMap;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 /// Entry of a function.
@@ -76,6 +77,40 @@ pub fn find(object: &Object, probe: &Probe, host: &mut Host<'_>) -> Result<Looku
     Ok(Ok((kind, Point::Trampoline(Target { id, module }))))
 }
 
+/// Probes, by index, whose module's function this kernel would take for another one of its name, with what to say.
+/// The kernel knows its function by BTF id but finds the address by name, before 6.4 in whatever comes first
+/// ("bpf: Fix attaching fentry/fexit/fmod_ret/lsm to modules"): it would attach there, with the wrong arguments.
+pub fn mistaken(object: &Object, probes: &[usize]) -> BTreeMap<usize, String> {
+    let (release, _) = sys::host::kernel();
+    if !finds_by_name_alone(&release) {
+        return BTreeMap::new();
+    }
+    let function = |index: &usize| match &object.manifest.probes.get(*index)?.at {
+        AttachPoint::Fentry { module, function } | AttachPoint::Fexit { module, function }
+            if module != VMLINUX =>
+        {
+            Some((*index, module.as_str(), function.as_str()))
+        }
+        _ => None,
+    };
+    let names = probes.iter().filter_map(function).map(|(_, _, name)| name).collect();
+    let owners = functions::all_owners(&names).unwrap_or_default();
+    let why = |(index, module, name): (usize, &str, &str)| {
+        let other = owners.get(name)?.iter().find(|owner| owner.as_deref() != Some(module))?;
+        let other = other.as_deref().unwrap_or(VMLINUX);
+        let text = format!(
+            "kernel {release} could take it for that of {other}, since before 6.4 it goes by the name alone: use kprobe:{module}:{name}"
+        );
+        Some((index, text))
+    };
+    probes.iter().filter_map(function).filter_map(why).collect()
+}
+
+fn finds_by_name_alone(release: &str) -> bool {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
+    matches!((numbers.next(), numbers.next()), (Some(Ok(major)), Some(Ok(minor))) if (major, minor) < (6, 4))
+}
+
 /// The prototype that a probe's program was compiled for.
 pub fn assumed<'a>(object: &'a Object, probe: &Probe) -> Option<Prototype<'a>> {
     Prototype::new(&object.btf, TypeId(probe.prototype?), 0)
@@ -131,4 +166,23 @@ fn no_function(at: &AttachPoint, module: &str) -> Absent {
 /// makes the same link that `BPF_LINK_CREATE` does.
 pub fn attach(program: BorrowedFd<'_>) -> Result<OwnedFd, SysError> {
     bpf::trampoline_open(program)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernels_that_go_by_the_name() {
+        for (release, expected) in [
+            ("6.1.0-50-amd64", true),
+            ("5.15.0", true),
+            ("6.4.0-rc1", false),
+            ("6.12.107+deb13-amd64", false),
+            ("7.3", false),
+            ("x", false),
+        ] {
+            assert_eq!(finds_by_name_alone(release), expected, "{release}");
+        }
+    }
 }

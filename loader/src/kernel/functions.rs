@@ -97,6 +97,22 @@ fn owners_in(kallsyms: &str, names: &BTreeSet<&str>) -> HashMap<String, Option<S
     names.iter().filter(|name| !name.is_empty()).filter_map(owner).collect()
 }
 
+/// Everywhere that has a function of one of these names: modules, or (none) the kernel proper.
+pub fn all_owners(names: &BTreeSet<&str>) -> io::Result<HashMap<String, Vec<Option<String>>>> {
+    if names.is_empty() {
+        return Ok(HashMap::new());
+    }
+    Ok(all_owners_in(&read("/proc/kallsyms".as_ref())?, names))
+}
+
+fn all_owners_in(kallsyms: &str, names: &BTreeSet<&str>) -> HashMap<String, Vec<Option<String>>> {
+    let mut owners: HashMap<String, Vec<Option<String>>> = HashMap::new();
+    for line in lines(kallsyms, Columns::AddressTypeName).filter(|line| names.contains(line.name)) {
+        owners.entry(line.name.to_owned()).or_default().push(line.module.map(str::to_owned));
+    }
+    owners
+}
+
 /// How many functions of this name there are in a module or the kernel proper.
 pub fn count(module: Option<&str>, name: &str) -> io::Result<usize> {
     let text = read("/proc/kallsyms".as_ref())?;
@@ -220,6 +236,15 @@ mod tests {
             owners,
             HashMap::from([("one".to_owned(), None), ("two".to_owned(), Some("nf".to_owned()))])
         );
+    }
+
+    #[test]
+    fn a_function_may_have_several_owners() {
+        let kallsyms = "ffff01 t one\nffff05 t one\t[nf]\nffff06 t two\t[nf]\nffff07 d two\n";
+        let owners = all_owners_in(kallsyms, &BTreeSet::from(["one", "two"]));
+        let nf = || Some("nf".to_owned());
+        let expected = [("one".to_owned(), vec![None, nf()]), ("two".to_owned(), vec![nf()])];
+        assert_eq!(owners, HashMap::from(expected));
     }
 
     #[test]
