@@ -171,6 +171,7 @@ fn type_settings(config: &Config) -> types::Settings {
             config::StackMode::Raw | config::StackMode::BuildId => manifest::StackMode::Raw,
         },
         missing_probes: missing_probes(config),
+        max_bpf_progs: config.max_bpf_progs,
     }
 }
 

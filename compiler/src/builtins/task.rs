@@ -9,7 +9,7 @@ use crate::types::{Check, Space, Ty};
 /// Pointer to the current `struct task_struct`.
 pub(super) static CURTASK: Builtin = Builtin::new("curtask", (0, 0), |cx, call| {
     let task =
-        cx.fields().find_struct("task_struct").ok_or_else(|| cx.unknown_struct("task_struct", call.span))?;
+        cx.fields().find_struct("task_struct").map_err(|_| cx.unknown_struct("task_struct", call.span))?;
     Ok(Ty::Ptr(Box::new(Ty::Struct(task)), Space::Typed))
 })
 .lowered(lower_curtask);

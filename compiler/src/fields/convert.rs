@@ -47,15 +47,23 @@ impl Fields<'_> {
             Some("user") => Space::User,
             _ => space,
         };
-        // The verifier types pointers to structs only; what else a typed pointer leads to is a plain
-        // kernel address to it.
+        // The verifier types pointers to structs with members only; what else a typed pointer leads to
+        // is a plain kernel address to it.
         let beyond = if space == Space::Typed { Space::Kernel } else { space };
         let pointee = match self.ty(btf, to, beyond) {
             Ty::None => Ty::Void,
             other => other,
         };
-        let space = if matches!(pointee, Ty::Struct(_)) { space } else { beyond };
+        let space = match pointee {
+            Ty::Struct(composite) if !self.is_declaration(composite) => space,
+            _ => beyond,
+        };
         Ty::Ptr(Box::new(pointee), space)
+    }
+
+    /// Whether the struct or union is only declared in its file.
+    pub fn is_declaration(&self, composite: Composite) -> bool {
+        matches!(self.btf(composite.btf).ty(composite.id), Ok(Type::Fwd { .. }))
     }
 
     /// The tag of what a pointer points at: `user`, `percpu`, `rcu`.

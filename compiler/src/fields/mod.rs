@@ -8,6 +8,7 @@
 //! | file | holds |
 //! | --- | --- |
 //! | `find.rs` | types and enumerators by name |
+//! | `layout.rs` | whether types of one name are one type |
 //! | `convert.rs` | BTF types as [`Ty`] |
 //! | `member.rs` | members of composites |
 //! | `leaves.rs` | all parts of a value, for copies |
@@ -17,6 +18,7 @@
 
 mod convert;
 mod find;
+mod layout;
 mod leaves;
 mod member;
 mod names;
@@ -24,7 +26,7 @@ mod same;
 mod script;
 mod show;
 
-pub use find::{Enumerator, Named};
+pub use find::{Enumerator, Found, Named, NotFound};
 pub use leaves::{Leaf, Shape};
 pub use names::KernelNames;
 pub use script::preamble_btf;
@@ -33,7 +35,7 @@ use crate::kernel::{BtfId, Kernel};
 use crate::types::Ty;
 use crate::user::Programs;
 use btf::{Btf, TypeId};
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::HashMap;
 
 /// A struct or union of the kernel or, under [`BtfId::SCRIPT`], of the script's preamble. One that is
@@ -77,6 +79,23 @@ pub struct Member {
     pub id: TypeId,
 }
 
+/// Whose types come before vmlinux's.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Near {
+    /// Nobody's.
+    #[default]
+    Nowhere,
+    /// Those of this file.
+    File(BtfId),
+    /// Those of the file that has this function; it is looked for when a type is.
+    Function {
+        /// Its module, if the script names one.
+        module: Option<String>,
+        /// Its name.
+        name: String,
+    },
+}
+
 /// The types a script can name.
 #[derive(Debug)]
 pub struct Fields<'k> {
@@ -84,12 +103,11 @@ pub struct Fields<'k> {
     /// The script's C definitions, as a BTF that continues vmlinux's.
     script: Option<Btf>,
     /// Searched before vmlinux: the module that the probe hooks.
-    module: Cell<Option<BtfId>>,
-    /// Programs that uprobes are on, and the one whose types the script's names mean.
+    near: RefCell<Near>,
+    /// Programs that uprobes are on.
     programs: Programs,
-    program: Cell<Option<BtfId>>,
-    names: RefCell<HashMap<find::Query, Option<Named>>>,
-    enumerators: RefCell<HashMap<String, Option<Enumerator>>>,
+    names: RefCell<HashMap<find::Query, Found<Named>>>,
+    enumerators: RefCell<HashMap<find::Query, Found<Enumerator>>>,
 }
 
 impl<'k> Fields<'k> {
@@ -98,9 +116,8 @@ impl<'k> Fields<'k> {
         Fields {
             kernel,
             script,
-            module: Cell::new(None),
+            near: RefCell::default(),
             programs: Programs::default(),
-            program: Cell::new(None),
             names: RefCell::default(),
             enumerators: RefCell::default(),
         }
@@ -121,10 +138,30 @@ impl<'k> Fields<'k> {
         self.kernel
     }
 
-    /// From here on names are looked for in this module or user program first.
-    pub fn prefer(&self, file: Option<BtfId>) {
-        self.module.set(file.filter(|file| file.is_kernel()));
-        self.program.set(file.filter(|file| file.user_index().is_some()));
+    /// From here on names are looked for there first.
+    pub fn prefer(&self, near: Near) {
+        *self.near.borrow_mut() = near;
+    }
+
+    /// The user program whose types the script's names mean.
+    fn program(&self) -> Option<BtfId> {
+        match &*self.near.borrow() {
+            Near::File(file) if file.user_index().is_some() => Some(*file),
+            Near::File(_) | Near::Function { .. } | Near::Nowhere => None,
+        }
+    }
+
+    /// The kernel's file that names are looked for in first.
+    fn module(&self) -> Option<BtfId> {
+        let mut near = self.near.borrow_mut();
+        let found = match &*near {
+            Near::File(file) => return Some(*file).filter(|file| file.is_kernel()),
+            Near::Nowhere => return None,
+            Near::Function { module: Some(module), .. } => self.kernel.find(module).ok().flatten(),
+            Near::Function { module: None, name } => self.kernel.file_of(name),
+        };
+        *near = found.map_or(Near::Nowhere, Near::File);
+        found
     }
 
     /// The types of a file, the script's included.

@@ -222,11 +222,11 @@ mod tests {
             assert!(diags.is_empty(), "{diags:?}");
             Fields::new(&kernel, btf).find_struct("sock").map(|c| c.btf)
         };
-        assert_eq!(found("struct sock { int n; };", ""), Some(BtfId::VMLINUX));
-        assert_eq!(found("struct sock { unsigned n; };", ""), Some(BtfId::SCRIPT));
-        assert_eq!(found("struct sock { int n; int m; };", ""), Some(BtfId::SCRIPT));
-        assert_eq!(found("struct sock { int m; };", ""), Some(BtfId::SCRIPT));
-        assert_eq!(found("", "struct sock { int n; };"), Some(BtfId::SCRIPT));
+        assert_eq!(found("struct sock { int n; };", ""), Ok(BtfId::VMLINUX));
+        assert_eq!(found("struct sock { unsigned n; };", ""), Ok(BtfId::SCRIPT));
+        assert_eq!(found("struct sock { int n; int m; };", ""), Ok(BtfId::SCRIPT));
+        assert_eq!(found("struct sock { int m; };", ""), Ok(BtfId::SCRIPT));
+        assert_eq!(found("", "struct sock { int n; };"), Ok(BtfId::SCRIPT));
     }
 
     #[test]
@@ -249,7 +249,7 @@ mod tests {
         assert_eq!(fields.show(&member("mac").ty), "uint8[6]");
         assert_eq!(fields.show(&member("sk").ty), "struct sock *");
         assert_eq!(out.size, 56);
-        assert_eq!(fields.find_struct("small").map(|c| c.size), Some(5));
-        assert_eq!(fields.enumerator("HIGH").map(|e| e.value), Some(9));
+        assert_eq!(fields.find_struct("small").map(|c| c.size), Ok(5));
+        assert_eq!(fields.enumerator("HIGH").map(|e| e.value), Ok(9));
     }
 }

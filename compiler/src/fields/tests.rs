@@ -69,8 +69,8 @@ fn declarations_are_completed_from_modules() {
     let kernel = kernel();
     let fields = Fields::new(&kernel, None);
     let s = fields.find_struct("s").expect("defined");
-    let Ty::Ptr(next, Space::Typed) = fields.member(s, "next", Space::Typed).expect("defined").ty else {
-        panic!("a typed pointer");
+    let Ty::Ptr(next, Space::Kernel) = fields.member(s, "next", Space::Typed).expect("defined").ty else {
+        panic!("a plain pointer, for the verifier does not know the struct");
     };
     let Ty::Struct(declared) = *next else { panic!("to a struct") };
     let defined = fields.complete(declared).expect("the module has it");
@@ -83,8 +83,96 @@ fn declarations_are_completed_from_modules() {
 fn enumerators() {
     let kernel = kernel();
     let fields = Fields::new(&kernel, None);
-    assert_eq!(fields.enumerator("RED").map(|e| e.value), Some(2));
-    assert_eq!(fields.enumerator("BLUE"), None);
+    assert_eq!(fields.enumerator("RED").map(|e| e.value), Ok(2));
+    assert_eq!(fields.enumerator("BLUE"), Err(NotFound::Unknown));
+}
+
+/// Two modules with a `struct pair { int a; struct file *f; }` each, the second's changed by `change`.
+fn pairs(change: impl FnOnce(&mut Builder, [TypeId; 2]) -> TypeId) -> Kernel {
+    let mut b = Builder::new();
+    let int = b.add_int("int", 4, IntEncoding { signed: true, ..IntEncoding::default() });
+    let long = b.add_int("long", 8, IntEncoding { signed: true, ..IntEncoding::default() });
+    let bytes = b.finish().expect("small");
+    let base = Arc::new(btf::Btf::from_vec(bytes.clone()).expect("just written"));
+    let member = |name, ty, bit_offset| M { name, ty, bit_offset, bitfield_bits: None };
+    let mut one = Builder::split(Arc::clone(&base));
+    let file = one.add_struct("file", 8, &[member("pos", long, 0)]);
+    let file = one.add_ptr(file);
+    one.add_struct("pair", 16, &[member("a", int, 0), member("f", file, 64)]);
+    let mut two = Builder::split(base);
+    change(&mut two, [int, long]);
+    let modules = [("one", one), ("two", two)].map(|(name, b)| (name.to_owned(), b.finish().expect("small")));
+    Kernel::from_bytes(bytes, modules.into()).expect("just written")
+}
+
+#[test]
+fn copies_of_a_type_are_one_type() {
+    let member = |name, ty, bit_offset| M { name, ty, bit_offset, bitfield_bits: None };
+    let ambiguous = |kernel: Kernel| {
+        let fields = Fields::new(&kernel, None);
+        match fields.find_struct("pair") {
+            Ok(found) => {
+                assert_eq!(fields.file_name(found.btf), "one");
+                false
+            }
+            Err(NotFound::Ambiguous(found)) => {
+                let diag = fields.ambiguous("struct pair", &found, crate::syntax::ast::Span::default());
+                assert!(matches!(&diag.notes[0], crate::diag::Note::Note(text) if text.contains("`one`")
+                    && text.contains("`two`")));
+                true
+            }
+            Err(NotFound::Unknown) => panic!("both modules have it"),
+        }
+    };
+    // The pointee is only declared, a typedef is in between.
+    assert!(!ambiguous(pairs(|b, [int, _]| {
+        let file = b.add_fwd("file", false);
+        let file = b.add_ptr(file);
+        let word = b.add_typedef("word", int);
+        b.add_struct("pair", 16, &[member("a", word, 0), member("f", file, 64)])
+    })));
+    // Another name, place, size, pointee.
+    for (name, at, size, pointee) in
+        [("b", 0, 16, "file"), ("a", 32, 16, "file"), ("a", 0, 24, "file"), ("a", 0, 16, "dir")]
+    {
+        assert!(ambiguous(pairs(|b, [int, _]| {
+            let file = b.add_fwd(pointee, false);
+            let file = b.add_ptr(file);
+            b.add_struct("pair", size, &[member(name, int, at), member("f", file, 64)])
+        })));
+    }
+    // Another type of a member.
+    assert!(ambiguous(pairs(|b, [_, long]| {
+        let file = b.add_fwd("file", false);
+        let file = b.add_ptr(file);
+        b.add_struct("pair", 16, &[member("a", long, 0), member("f", file, 64)])
+    })));
+}
+
+#[test]
+fn enumerators_with_different_values_are_ambiguous() {
+    for (value, expected) in [(2, Ok(2)), (3, Err(2))] {
+        let kernel = {
+            let mut b = Builder::new();
+            b.add_int("int", 4, IntEncoding::default());
+            let bytes = b.finish().expect("small");
+            let base = Arc::new(btf::Btf::from_vec(bytes.clone()).expect("just written"));
+            let modules = [("one", 2), ("two", value)].map(|(name, value)| {
+                let mut b = Builder::split(Arc::clone(&base));
+                b.add_enum("colour", 4, false, &[btf::Enumerator { name: "GREEN", value }]);
+                (name.to_owned(), b.finish().expect("small"))
+            });
+            Kernel::from_bytes(bytes, modules.into()).expect("just written")
+        };
+        let fields = Fields::new(&kernel, None);
+        let found = fields.enumerator("GREEN").map(|e| e.value).map_err(|e| match e {
+            NotFound::Ambiguous(found) => found.len(),
+            NotFound::Unknown => 0,
+        });
+        assert_eq!(found, expected);
+        fields.prefer(Near::File(kernel.find("two").expect("readable").expect("there")));
+        assert_eq!(fields.enumerator("GREEN").map(|e| e.value), Ok(value));
+    }
 }
 
 #[test]

@@ -31,9 +31,31 @@ impl Kernel {
         let known = stdlib::tracepoints().map(|t| (t.category, t.event.to_owned()));
         let mut events: Vec<_> = known.chain(syscall_events()).collect();
         events.retain(|(c, e)| matches(category, c) && matches(event, e));
-        events.sort_unstable();
         self.retain_existing(&mut events);
-        events.into_iter().map(|(category, event)| (category.to_owned(), event)).collect()
+        let events = events.into_iter().map(|(category, event)| (category.to_owned(), event));
+        let mut events: Vec<_> = events.chain(self.module_events(category, event)).collect();
+        events.sort_unstable();
+        events.dedup();
+        events
+    }
+
+    /// Events of the modules called as the category. No table knows the events of all modules; nearly
+    /// all use their module's name.
+    fn module_events(&self, category: &str, event: &str) -> Vec<(String, String)> {
+        let mut found = Vec::new();
+        for file in self.files_matching(category).into_iter().filter(|file| *file != BtfId::VMLINUX) {
+            let types = self.btf(file);
+            for id in types.ids() {
+                let Ok(Type::Typedef { name, .. }) = types.ty(id) else { continue };
+                let Some(name) = name.strip_prefix("btf_trace_").filter(|name| matches(event, name)) else {
+                    continue;
+                };
+                let known = stdlib::tracepoints().filter(|t| t.event == name).map(|t| t.category);
+                let known = known.chain([self.name(file)]).find(|known| matches(category, known));
+                found.extend(known.map(|known| (known.to_owned(), name.to_owned())));
+            }
+        }
+        found
     }
 
     /// Whether the event exists; `None` if nothing can tell.
@@ -49,9 +71,18 @@ impl Kernel {
         if categories.peek().is_some() && categories.all(|known| known != category) {
             return Some(false);
         }
+        Some(!self.event_files(category, event).is_empty())
+    }
+
+    /// Files that have the event: the module called as the category, else vmlinux, else modules.
+    pub fn event_files(&self, category: &str, event: &str) -> Vec<BtfId> {
         let typedef = typedef_of(event);
-        let in_file = |id: BtfId| self.btf(id).find(&typedef, Kind::Typedef).next().is_some();
-        Some(in_file(BtfId::VMLINUX) || self.modules_with(&typedef).into_iter().any(in_file))
+        let in_file = |id: &BtfId| self.btf(*id).find(&typedef, Kind::Typedef).next().is_some();
+        let named = self.find(category).ok().flatten().into_iter();
+        match named.chain([BtfId::VMLINUX]).find(in_file) {
+            Some(file) => vec![file],
+            None => self.modules_with(&typedef).into_iter().filter(in_file).collect(),
+        }
     }
 
     /// The format file of an event, on a live host.

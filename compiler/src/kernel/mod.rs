@@ -60,6 +60,15 @@ pub const VMLINUX: &str = "vmlinux";
 /// Why there is no kernel description.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The kernel that runs here describes no types.
+    #[error(
+        "this kernel has no BTF ({} does not exist): it needs CONFIG_DEBUG_INFO_BTF; compile against another's with `--btf FILE`",
+        path.display()
+    )]
+    None {
+        /// Where it would be.
+        path: PathBuf,
+    },
     /// A file could not be read.
     #[error("cannot read {}", path.display())]
     Read {
@@ -78,6 +87,19 @@ pub enum Error {
         #[source]
         source: btf::Error,
     },
+}
+
+/// What is known of a module without BTF.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ModuleState {
+    /// There are only files; they lack it.
+    Unknown,
+    /// Not on this host.
+    Absent,
+    /// Loaded.
+    Loaded,
+    /// Part of the kernel.
+    BuiltIn,
 }
 
 /// A kernel as the compiler sees it.
@@ -113,7 +135,11 @@ impl Kernel {
     /// # Errors
     /// If its BTF cannot be read.
     pub fn live() -> Result<Kernel, Error> {
-        Kernel::open(Path::new(source::LIVE_BTF), Source::live())
+        let path = Path::new(source::LIVE_BTF);
+        if !path.join(VMLINUX).exists() {
+            return Err(Error::None { path: path.join(VMLINUX) });
+        }
+        Kernel::open(path, Source::live())
     }
 
     /// A kernel from files: vmlinux's BTF alone, or a folder like `/sys/kernel/btf`.
@@ -189,6 +215,21 @@ impl Kernel {
         }
     }
 
+    /// Files whose names match, opened; broken ones are left out.
+    pub fn files_matching(&self, pattern: &str) -> Vec<BtfId> {
+        let open = |name: &str| self.find(name).ok().flatten();
+        if !pattern::is_pattern(pattern) {
+            return open(pattern).into_iter().collect();
+        }
+        let names = std::iter::once(VMLINUX).chain(self.module_names());
+        names.filter(|name| pattern::matches(pattern, name)).filter_map(open).collect()
+    }
+
+    /// Why a module has no BTF here.
+    pub fn module_state(&self, name: &str) -> ModuleState {
+        self.source.module_state(&name.replace('-', "_"))
+    }
+
     /// Names of all modules, opened or not.
     pub fn module_names(&self) -> impl Iterator<Item = &str> {
         self.modules.iter().map(|module| module.name.as_str())
@@ -196,22 +237,48 @@ impl Kernel {
 
     /// Modules that may hold something of this name, by name. Opens those, and skips broken ones.
     pub fn modules_with(&self, name: &str) -> Vec<BtfId> {
-        // A split BTF does not repeat strings of its base: if vmlinux has the string, any module may
-        // use it, and only a look at its types can tell.
-        let anywhere = source::has_string(self.vmlinux.as_bytes(), name);
+        let base = source::offsets(self.vmlinux.as_bytes(), name);
         let candidates = self.modules.iter().enumerate().filter(|(_, module)| {
-            anywhere || module.btf.get().is_some() || source::has_string(module.bytes(), name)
+            module.btf.get().is_some() || source::mentions(module.bytes(), name, &base)
         });
         let usable = candidates.filter(|(_, module)| module.open(&self.vmlinux).is_ok());
         usable.map(|(at, _)| module_id(at)).collect()
     }
 
+    /// Names of the modules whose files have been read.
+    pub fn read_modules(&self) -> impl Iterator<Item = &str> {
+        let read = self.modules.iter().filter(|module| module.bytes.get().is_some());
+        read.map(|module| module.name.as_str())
+    }
+
+    /// Functions of this name in a file.
+    pub fn functions_in(&self, file: BtfId, name: &str) -> impl Iterator<Item = (BtfId, TypeId)> {
+        self.btf(file).find(name, Kind::Func).map(move |func| (file, func))
+    }
+
     /// Functions of this name: vmlinux's, else all modules'. The id is the function's.
     pub fn functions(&self, name: &str) -> Vec<(BtfId, TypeId)> {
-        let of = |id: BtfId| self.btf(id).find(name, Kind::Func).next().map(|func| (id, func));
-        match of(BtfId::VMLINUX) {
-            Some(found) => vec![found],
-            None => self.modules_with(name).into_iter().filter_map(of).collect(),
+        let built_in: Vec<_> = self.functions_in(BtfId::VMLINUX, name).collect();
+        if !built_in.is_empty() {
+            return built_in;
+        }
+        self.modules_with(name).into_iter().flat_map(|file| self.functions_in(file, name)).collect()
+    }
+
+    /// The file of the only module, or vmlinux, with a function of this name.
+    pub fn file_of(&self, function: &str) -> Option<BtfId> {
+        // What compilers append to a name (`.isra.0`) is not in BTF.
+        let plain = function.split('.').next().unwrap_or_default();
+        let mut files: Vec<_> = self.functions(plain).into_iter().map(|(file, _)| file).collect();
+        files.dedup();
+        match files[..] {
+            [only] => Some(only),
+            [] => {
+                let mut modules = self.traceable_functions()?.filter(|(_, name)| *name == function);
+                let (module, _) = modules.next().filter(|_| modules.next().is_none())?;
+                if module.is_empty() { None } else { self.find(module).ok().flatten() }
+            }
+            _ => None,
         }
     }
 

@@ -1,10 +1,13 @@
 //! Where the kernel description's files come from.
 
-use super::Error;
+use super::{Error, ModuleState};
+use memchr::memmem;
 use std::path::{Path, PathBuf};
 
 /// BTF of the running kernel and its modules.
 pub(super) const LIVE_BTF: &str = "/sys/kernel/btf";
+/// Modules of the running kernel.
+const MODULES: &str = "/sys/module";
 /// Where tracefs is mounted, by preference (`Documentation/trace/ftrace.rst`).
 const TRACEFS: &[&str] = &["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
 
@@ -53,6 +56,18 @@ impl Source {
         places
     }
 
+    /// What the host says of a module that has no BTF.
+    pub(super) fn module_state(&self, name: &str) -> ModuleState {
+        let folder = Path::new(MODULES).join(name);
+        match self {
+            Source::Files => ModuleState::Unknown,
+            // Built-in ones are there for their parameters, and have no state.
+            Source::Live { .. } if folder.join("initstate").exists() => ModuleState::Loaded,
+            Source::Live { .. } if folder.exists() => ModuleState::BuiltIn,
+            Source::Live { .. } => ModuleState::Absent,
+        }
+    }
+
     /// Categories and events of tracefs, sorted.
     pub(super) fn events(&self) -> Option<Vec<(String, String)>> {
         let text = std::fs::read_to_string(self.tracefs()?.join("available_events")).ok()?;
@@ -98,19 +113,34 @@ pub(super) fn modules_in(folder: &Path) -> Result<Vec<(String, PathBuf)>, Error>
     Ok(named.filter(|(name, _)| name != super::VMLINUX).collect())
 }
 
-/// Whether the string section of a BTF file holds exactly this string. Used to leave files unparsed,
-/// so a file with a broken header is taken to hold it.
-pub(super) fn has_string(file: &[u8], name: &str) -> bool {
+/// Types and strings of a BTF file, found without parsing it.
+fn sections(file: &[u8]) -> Option<(&[u8], &[u8])> {
     // Header words of `struct btf_header`: hdr_len, type_off, type_len, str_off, str_len.
     let word = |at: usize| {
         let bytes = file.get(at..at + 4)?.first_chunk::<4>()?;
         usize::try_from(u32::from_le_bytes(*bytes)).ok()
     };
-    let strings = || {
-        let start = word(4)?.checked_add(word(16)?)?;
-        file.get(start..start.checked_add(word(20)?)?)
+    let section = |at: usize| {
+        let start = word(4)?.checked_add(word(at)?)?;
+        file.get(start..start.checked_add(word(at + 4)?)?)
     };
-    strings().is_none_or(|strings| strings.split(|byte| *byte == 0).any(|text| text == name.as_bytes()))
+    Some((section(8)?, section(16)?))
+}
+
+/// Where the string section of a BTF file has this string, also as the tail of another.
+pub(super) fn offsets(file: &[u8], name: &str) -> Vec<u32> {
+    let Some((_, strings)) = sections(file) else { return Vec::new() };
+    let needle = [name.as_bytes(), b"\0"].concat();
+    memmem::find_iter(strings, &needle).filter_map(|at| u32::try_from(at).ok()).collect()
+}
+
+/// Whether something in a module's BTF may have this name. Used to leave files unparsed, so one with
+/// a broken header may. A split BTF does not repeat strings of its base but refers to them: `base`
+/// is where vmlinux has the name.
+pub(super) fn mentions(file: &[u8], name: &str, base: &[u32]) -> bool {
+    let Some((types, _)) = sections(file) else { return true };
+    let refers = |word: &[u8; 4]| base.contains(&u32::from_le_bytes(*word));
+    !offsets(file, name).is_empty() || !base.is_empty() && types.as_chunks::<4>().0.iter().any(refers)
 }
 
 #[cfg(test)]
@@ -131,8 +161,19 @@ mod tests {
         let mut b = btf::Builder::new();
         b.add_int("int", 4, btf::IntEncoding::default());
         let bytes = b.finish().expect("small");
-        assert!(has_string(&bytes, "int"));
-        assert!(!has_string(&bytes, "in"));
-        assert!(has_string(b"short", "anything"));
+        assert!(mentions(&bytes, "int", &[]));
+        assert!(!mentions(&bytes, "in", &[]));
+        assert!(mentions(b"short", "anything", &[]));
+        let base = offsets(&bytes, "int");
+        let mut split = btf::Builder::split(std::sync::Arc::new(btf::Btf::from_vec(bytes).expect("written")));
+        split.add_fwd("other", false);
+        assert!(!mentions(&split.finish().expect("small"), "int", &base));
+        let mut b = btf::Builder::new();
+        b.add_int("int", 4, btf::IntEncoding::default());
+        let mut split = btf::Builder::split(std::sync::Arc::new(
+            btf::Btf::from_vec(b.finish().expect("small")).expect("written"),
+        ));
+        split.add_fwd("int", false);
+        assert!(mentions(&split.finish().expect("small"), "int", &base));
     }
 }

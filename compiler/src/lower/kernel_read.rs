@@ -11,7 +11,7 @@ use super::expr::Dest;
 use super::memory::repr;
 use super::place::{Located, Remote, Via};
 use super::{Lower, Mem, Region, helper};
-use crate::fields::{Composite, EnumRef, Member};
+use crate::fields::{Composite, EnumRef, Fields, Member};
 use crate::resolve::{Arg, ArgSource, Kind};
 use crate::types::tree::{Expr, ExprKind};
 use crate::types::{Int, Ty};
@@ -131,7 +131,7 @@ impl<'a> Lower<'a> {
     pub(crate) fn read_word(&mut self, index: u32, ty: &Ty) -> ir::Value {
         self.shared.reads_prototype = true;
         let ctx = self.context();
-        let word = if needs_helper(ty) {
+        let word = if needs_helper(ty, self.input.fields) {
             // The verifier refuses to load a pointer that points at neither a struct nor an integer
             // (`btf_ctx_access`).
             let slot = self.temp(8);
@@ -228,11 +228,10 @@ fn is_loadable(ty: &Ty) -> bool {
 }
 
 /// Whether an argument of this type cannot be loaded from the context.
-fn needs_helper(ty: &Ty) -> bool {
-    match ty {
-        Ty::Ptr(pointee, _) => {
-            !matches!(**pointee, Ty::Struct(_) | Ty::Void | Ty::None | Ty::Int(_) | Ty::Bool)
-        }
-        _ => false,
+fn needs_helper(ty: &Ty, fields: &Fields<'_>) -> bool {
+    let Ty::Ptr(pointee, _) = ty else { return false };
+    match **pointee {
+        Ty::Struct(composite) => fields.is_declaration(composite),
+        ref pointee => !matches!(pointee, Ty::Void | Ty::None | Ty::Int(_) | Ty::Bool),
     }
 }

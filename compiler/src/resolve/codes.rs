@@ -32,10 +32,10 @@ pub const NO_FUNCTION: Code = Code {
 /// Function that several modules have.
 pub const AMBIGUOUS: Code = Code {
     id: "E0104",
-    what: "several modules have a function of that name",
+    what: "several functions have that name, in several modules or in one",
     why: "their prototypes may differ",
     example: "fentry:init_once { }",
-    remedy: "name the module: `fentry:MODULE:FUNCTION`",
+    remedy: "name the module: `fentry:MODULE:FUNCTION`; in one module use a kprobe",
 };
 
 /// Tracepoint that does not exist.
@@ -63,6 +63,24 @@ pub const BAD_PERIOD: Code = Code {
     why: "the kernel's timers need at least a microsecond",
     example: "interval:s:0 { }",
     remedy: "write `interval:s:1`, `profile:hz:99` or `interval:10ms`",
+};
+
+/// Function that programs cannot be attached to by BTF.
+pub const REFUSED: Code = Code {
+    id: "E0108",
+    what: "the kernel attaches no fentry or fexit program to functions of this prototype",
+    why: "its trampoline cannot pass on such arguments",
+    example: "fentry:_printk { }",
+    remedy: "use a kprobe",
+};
+
+/// More programs than allowed.
+pub const TOO_MANY: Code = Code {
+    id: "E0109",
+    what: "a pattern matches more functions than there may be programs",
+    why: "each takes time to compile and load, and a pattern may match more than was meant",
+    example: "fentry:vmlinux:* { }",
+    remedy: "narrow the pattern, or raise `max_bpf_progs`",
 };
 
 /// Target that is missing although the script allows it.

@@ -8,13 +8,16 @@
 //! | file | holds |
 //! | --- | --- |
 //! | `provider.rs` | the kinds of probe by name, old names included |
-//! | `function.rs` | kprobe, kretprobe, fentry, fexit |
+//! | `function.rs` | kprobe, kretprobe |
+//! | `typed.rs` | fentry, fexit |
+//! | `absent.rs` | why a function is not there |
 //! | `tracepoint.rs`, `record.rs` | tracepoints, and the structs of their records |
 //! | `raw.rs` | raw tracepoints |
 //! | `timer.rs` | profile and interval |
 //! | `special.rs` | begin, end, self |
 //! | `uprobe.rs` | uprobe, uretprobe |
 
+mod absent;
 pub mod codes;
 mod function;
 mod provider;
@@ -23,10 +26,12 @@ mod record;
 mod special;
 mod timer;
 mod tracepoint;
+mod typed;
 mod uprobe;
 
 use crate::diag::Diag;
-use crate::fields::Fields;
+use crate::fields::{Fields, Near};
+use crate::kernel::pattern::is_pattern;
 use crate::syntax::ast::{AttachPoint, Span};
 use manifest::MissingProbes;
 
@@ -168,6 +173,8 @@ pub struct Resolver<'a> {
     pub by_name: bool,
     /// The body asks for `args`, which of user programs cost reading their debug information.
     pub uses_args: bool,
+    /// The body reads arguments or the return value.
+    pub by_type: bool,
 }
 
 /// An attach point cut at its colons.
@@ -214,6 +221,19 @@ pub fn resolve(point: &AttachPoint, cx: &Resolver<'_>, diags: &mut Vec<Diag>) ->
     targets
 }
 
+/// The error about a script that would make too many programs.
+pub fn too_many(point: &AttachPoint, found: usize, max: u64) -> Diag {
+    let message = format!("the script makes at least {found} programs, more than max_bpf_progs = {max}");
+    Diag::error(&codes::TOO_MANY, message, point.span, "")
+        .help(format!("narrow the pattern, or set `BPFTRACE_MAX_BPF_PROGS={}`", found.next_power_of_two()))
+}
+
+/// The warning about a probe that has lost all its attach points.
+pub fn removed(point: &AttachPoint) -> Diag {
+    let message = "the probe has no attach points left and is removed";
+    Diag::warning(&codes::MISSING, message, point.span, "").note("what it would have done is not done")
+}
+
 /// Why there is no target.
 enum Missing {
     /// The attach point is wrong.
@@ -250,19 +270,29 @@ impl Target {
         Target { kind, name: name.into(), args: Vec::new(), retval: None }
     }
 
-    /// The file of the module or program it hooks, where types are looked for first.
-    pub fn module(&self) -> Option<BtfId> {
+    /// Where types are looked for first: in the module or program it hooks.
+    pub fn near(&self) -> Near {
         match &self.kind {
-            Kind::Fentry(func) | Kind::Fexit(func) | Kind::RawTracepoint(func) => Some(func.btf),
-            Kind::Tracepoint { record, .. } => record.map(|record| record.btf),
-            Kind::Uprobe(uprobe) | Kind::Uretprobe(uprobe) => Some(uprobe.types),
+            Kind::Fentry(func) | Kind::Fexit(func) | Kind::RawTracepoint(func) => Near::File(func.btf),
+            Kind::Tracepoint { record, .. } => record.map_or(Near::Nowhere, |record| Near::File(record.btf)),
+            Kind::Uprobe(uprobe) | Kind::Uretprobe(uprobe) => Near::File(uprobe.types),
+            Kind::Kprobe(Kprobe { module: Some(module), function, .. })
+            | Kind::Kretprobe(Kprobe { module: Some(module), function, .. })
+                if !is_pattern(module) =>
+            {
+                Near::Function { module: Some(module.clone()), name: function.clone() }
+            }
+            Kind::Kprobe(Kprobe { module: None, function, pattern: false, .. })
+            | Kind::Kretprobe(Kprobe { module: None, function, pattern: false, .. }) => {
+                Near::Function { module: None, name: function.clone() }
+            }
             Kind::Begin
             | Kind::End
             | Kind::SelfSignal(_)
             | Kind::Kprobe(_)
             | Kind::Kretprobe(_)
             | Kind::Profile(_)
-            | Kind::Interval(_) => None,
+            | Kind::Interval(_) => Near::Nowhere,
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The kinds of probe by name.
 
-use super::{Missing, Parts, Resolver, Targets, codes, function, raw, special, timer, tracepoint, uprobe};
+use super::{
+    Missing, Parts, Resolver, Targets, codes, function, raw, special, timer, tracepoint, typed, uprobe,
+};
 use crate::diag::Diag;
 use crate::syntax::ast::{AttachPoint, Span};
 
@@ -20,8 +22,8 @@ const PROVIDERS: &[Provider] = &[
     Provider { name: "self", aliases: &[], targets: special::own_signal },
     Provider { name: "kprobe", aliases: &["k"], targets: function::kprobe },
     Provider { name: "kretprobe", aliases: &["kr"], targets: function::kretprobe },
-    Provider { name: "fentry", aliases: &["f", "kfunc"], targets: function::fentry },
-    Provider { name: "fexit", aliases: &["fr", "kretfunc"], targets: function::fexit },
+    Provider { name: "fentry", aliases: &["f", "kfunc"], targets: typed::fentry },
+    Provider { name: "fexit", aliases: &["fr", "kretfunc"], targets: typed::fexit },
     Provider { name: "tracepoint", aliases: &["t"], targets: tracepoint::tracepoint },
     Provider { name: "rawtracepoint", aliases: &["rt"], targets: raw::rawtracepoint },
     Provider { name: "profile", aliases: &["p"], targets: timer::profile },

@@ -1,7 +1,8 @@
 //! Raw tracepoints by BTF: `rawtracepoint[:module]:event`.
 
-use super::function::arguments;
-use super::{Func, Kind, Parts, Resolver, Target, Targets, codes, missing};
+use super::record::class_probes;
+use super::typed::arguments;
+use super::{Func, Kind, Parts, Resolver, Target, Targets, absent, codes, missing};
 use crate::diag::Diag;
 use crate::fields::Fields;
 use crate::kernel::BtfId;
@@ -15,6 +16,14 @@ pub(super) fn rawtracepoint(parts: &Parts<'_>, cx: &Resolver<'_>) -> Targets {
         [module, event] if !event.is_empty() => (Some(module), event),
         _ => return Err(parts.bad("`rawtracepoint:EVENT` or `rawtracepoint:MODULE:EVENT`").into()),
     };
+    let kernel = cx.fields.kernel();
+    if let Some(module) = module.filter(|module| !is_pattern(module)) {
+        match kernel.find(module) {
+            Ok(Some(_)) => {}
+            Ok(None) => return Err(absent::no_module(parts, kernel, module)),
+            Err(error) => return Err(absent::broken_module(parts, &error).into()),
+        }
+    }
     let files = files(cx.fields, module, event);
     let targets: Vec<_> = files
         .into_iter()
@@ -30,14 +39,15 @@ pub(super) fn rawtracepoint(parts: &Parts<'_>, cx: &Resolver<'_>) -> Targets {
     Ok(targets)
 }
 
-/// Files to look in: the module named, else vmlinux, else the modules that have the event.
+/// Files to look in: the modules named, else vmlinux, else the modules that have the event. A pattern
+/// without a module is for all.
 fn files(fields: &Fields<'_>, module: Option<&str>, event: &str) -> Vec<BtfId> {
     let kernel = fields.kernel();
     match module {
-        Some(module) if !is_pattern(module) => kernel.find(module).ok().flatten().into_iter().collect(),
-        _ if is_pattern(event) => vec![BtfId::VMLINUX],
-        _ if !events_in(fields, BtfId::VMLINUX, event).is_empty() => vec![BtfId::VMLINUX],
-        _ => kernel.modules_with(&typedef_of(event)),
+        Some(module) => kernel.files_matching(module),
+        None if is_pattern(event) => kernel.files_matching("*"),
+        None if !events_in(fields, BtfId::VMLINUX, event).is_empty() => vec![BtfId::VMLINUX],
+        None => kernel.modules_with(&typedef_of(event)),
     }
 }
 
@@ -64,7 +74,11 @@ fn target(parts: &Parts<'_>, fields: &Fields<'_>, btf: BtfId, name: &str, proto:
     let Ok(Type::FuncProto(signature)) = fields.btf(btf).ty(proto) else { return None };
     // The first parameter is the tracer's own pointer, which BPF programs do not see.
     let (mut args, words) = arguments(fields, btf, signature, 1);
-    for (arg, name) in args.iter_mut().zip(fields.kernel().raw_event_names(btf, name, signature.len())) {
+    let mut names = fields.kernel().raw_event_names(btf, name, signature.len());
+    if names.is_empty() && !args.is_empty() {
+        names = names_of_class(fields, btf, name);
+    }
+    for (arg, name) in args.iter_mut().zip(names) {
         arg.name = name;
     }
     let module = fields.file_name(btf).to_owned();
@@ -73,4 +87,16 @@ fn target(parts: &Parts<'_>, fields: &Fields<'_>, btf: BtfId, name: &str, proto:
     let mut target = Target::new(Kind::RawTracepoint(func), full_name);
     target.args = args;
     Some(target)
+}
+
+/// Names of the arguments if all classes that the event may be of agree on them.
+fn names_of_class(fields: &Fields<'_>, btf: BtfId, event: &str) -> Vec<String> {
+    let types = fields.btf(btf);
+    let names = |(_, proto): (&str, TypeId)| match types.ty(proto) {
+        Ok(Type::FuncProto(probe)) => probe.params().skip(1).map(|param| param.name.to_owned()).collect(),
+        _ => Vec::new(),
+    };
+    let mut found: Vec<Vec<String>> = class_probes(fields, btf, event).into_iter().map(names).collect();
+    found.dedup();
+    if found.len() == 1 { found.remove(0) } else { Vec::new() }
 }

@@ -3,24 +3,79 @@
 //! Offsets are left to CO-RE on `struct trace_event_raw_*`: format files tell the build host's alone.
 
 use super::{Arg, ArgSource};
-use crate::fields::{Composite, Fields, Member};
+use crate::fields::{Composite, Fields, Found, Member, Named, NotFound};
+use crate::kernel::BtfId;
+use crate::kernel::events::typedef_of;
+use crate::syntax::ast::Tag;
 use crate::types::{Int, Space, Ty};
-use btf::Type;
+use btf::{Type, TypeId};
 
 const PREFIX: &str = "trace_event_raw_";
 
-/// The struct of an event's record: its own, or its class's. On a live host the class may also be
-/// told by the format file's fields.
-pub(super) fn record_of(fields: &Fields<'_>, category: &str, event: &str) -> Option<Composite> {
-    let own = format!("{PREFIX}{event}");
-    let class = stdlib::tracepoint_class(category, event).map(|class| format!("{PREFIX}{class}"));
-    let names = || std::iter::once(own.as_str()).chain(class.as_deref());
-    // vmlinux first: a look into modules reads all of them.
-    let near = names().find_map(|name| fields.find_struct_near(name));
-    near.or_else(|| names().find_map(|name| fields.find_struct(name))).or_else(|| {
-        let format = fields.kernel().event_format(category, event)?;
-        by_fields(fields, &format_fields(&format))
-    })
+/// The struct of an event's record, in the file that has the event: its own, or its class's.
+pub(super) fn record_of(fields: &Fields<'_>, category: &str, event: &str) -> Found<Composite> {
+    let files = fields.kernel().event_files(category, event);
+    if files.is_empty() {
+        // Events without programs' probes leave their record alone.
+        let names = names(category, event);
+        return first(names.iter().map(|name| fields.find(Some(Tag::Struct), name)))
+            .and_then(|found| fields.composite_of(found));
+    }
+    let found = files.into_iter().map(|file| record_in(fields, file, category, event));
+    let found = found.filter(|found| *found != Err(NotFound::Unknown)).collect::<Result<Vec<_>, _>>()?;
+    fields.only(found).and_then(|found| fields.composite_of(found))
+}
+
+/// Names that the record's struct may have.
+fn names(category: &str, event: &str) -> Vec<String> {
+    let class = stdlib::tracepoint_class(category, event);
+    std::iter::once(event).chain(class).map(|name| format!("{PREFIX}{name}")).collect()
+}
+
+/// The first that is not unknown.
+fn first<T>(found: impl IntoIterator<Item = Found<T>>) -> Found<T>
+where
+    Found<T>: PartialEq,
+{
+    found.into_iter().find(|found| *found != Err(NotFound::Unknown)).unwrap_or(Err(NotFound::Unknown))
+}
+
+fn record_in(fields: &Fields<'_>, file: BtfId, category: &str, event: &str) -> Found<Named> {
+    let names = names(category, event);
+    let by_name = names.iter().map(|name| fields.find_in(file, Some(Tag::Struct), name));
+    first(by_name.chain(std::iter::once_with(|| {
+        let classes = classes(fields, file, event);
+        match fields.kernel().event_format(category, event) {
+            // What a class has beside its name is told by the event's format file,
+            Some(format) => by_fields(fields, classes, &format_fields(&format)),
+            // without one only if it does not matter which class it is.
+            None => fields.only(classes),
+        }
+    })))
+}
+
+/// Records of the classes that the event may be of.
+fn classes(fields: &Fields<'_>, file: BtfId, event: &str) -> Vec<Named> {
+    let records = class_probes(fields, file, event).into_iter().map(|(class, _)| format!("{PREFIX}{class}"));
+    records.filter_map(|record| fields.find_in(file, Some(Tag::Struct), &record).ok()).collect()
+}
+
+/// Classes that the event may be of, with the prototypes of their probes: those that the event's has
+/// (`include/trace/bpf_probe.h`: `__bpf_trace_CLASS`, `btf_trace_EVENT`).
+pub(super) fn class_probes<'a>(fields: &'a Fields<'_>, file: BtfId, event: &str) -> Vec<(&'a str, TypeId)> {
+    let types = fields.btf(file);
+    let proto_of = |id| match types.ty(types.resolve(id).ok()?).ok()? {
+        Type::Ptr(proto) => Some(proto),
+        _ => None,
+    };
+    let typedef = types.find(&typedef_of(event), btf::Kind::Typedef).next();
+    let Some(wanted) = typedef.and_then(proto_of) else { return Vec::new() };
+    let class = |(func, name): (TypeId, &'a str)| {
+        let Ok(Type::Func { proto, .. }) = types.ty(func) else { return None };
+        let class = name.strip_prefix("__bpf_trace_")?;
+        fields.same_signature(file, proto, wanted).then_some((class, proto))
+    };
+    types.find_funcs_matching(|name| name.starts_with("__bpf_trace_")).filter_map(class).collect()
 }
 
 /// Names of the fields that an event's format file lists behind the common ones.
@@ -36,21 +91,15 @@ fn format_fields(format: &str) -> Vec<&str> {
     names.filter(|name| !name.starts_with("common_")).collect()
 }
 
-/// The only record struct of vmlinux with exactly these fields.
-fn by_fields(fields: &Fields<'_>, wanted: &[&str]) -> Option<Composite> {
-    let types = fields.btf(crate::kernel::BtfId::VMLINUX);
-    let mut found = types.ids().filter_map(|id| {
-        let composite = types.ty(id).ok()?.composite().filter(|c| c.name().starts_with(PREFIX))?;
-        let names = composite.members().map(|member| member.name).filter(|name| !is_internal(name));
-        let names: Vec<_> = names.map(|name| name.strip_prefix("__data_loc_").unwrap_or(name)).collect();
-        (names == wanted).then_some(Composite {
-            btf: crate::kernel::BtfId::VMLINUX,
-            id,
-            size: composite.size(),
-        })
+/// The only one of these records with exactly these fields.
+fn by_fields(fields: &Fields<'_>, mut records: Vec<Named>, wanted: &[&str]) -> Found<Named> {
+    records.retain(|record| {
+        let composite = fields.btf(record.btf).ty(record.id).ok().and_then(|ty| ty.composite());
+        let members = composite.into_iter().flat_map(|c| c.members());
+        let names = members.map(|member| member.name).filter(|name| !is_internal(name));
+        names.map(|name| name.strip_prefix("__data_loc_").unwrap_or(name)).eq(wanted.iter().copied())
     });
-    let first = found.next()?;
-    found.next().is_none().then_some(first)
+    fields.only(records)
 }
 
 fn is_internal(name: &str) -> bool {
@@ -90,7 +139,7 @@ fn is_char_array(fields: &Fields<'_>, record: Composite, member: &Member) -> boo
 /// Record and arguments of a system call's tracepoint.
 pub(super) fn syscall_fields(fields: &Fields<'_>, enter: bool, call: &str) -> (Option<Composite>, Vec<Arg>) {
     let name = if enter { "trace_event_raw_sys_enter" } else { "trace_event_raw_sys_exit" };
-    let Some(record) = fields.find_struct(name) else { return (None, Vec::new()) };
+    let Ok(record) = fields.find_struct(name) else { return (None, Vec::new()) };
     let member = |name| fields.member(record, name, Space::Kernel);
     let mut args = Vec::new();
     if let Some(id) = member("id") {

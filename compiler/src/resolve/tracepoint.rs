@@ -33,7 +33,7 @@ fn target(parts: &Parts<'_>, cx: &Resolver<'_>, category: &str, event: &str) -> 
     let (record, args) = match syscall_event(event).filter(|_| category == SYSCALLS) {
         Some((enter, call)) => syscall_fields(cx.fields, enter, call),
         None => {
-            let record = record_of(cx.fields, category, event);
+            let record = record_of(cx.fields, category, event).ok();
             (record, record.map_or(Vec::new(), |record| fields_of(cx.fields, record)))
         }
     };

@@ -137,13 +137,7 @@ impl Check<'_> {
     /// The definition of the struct that a value has.
     fn complete(&mut self, base: &Expr, span: Span) -> Checked<Composite> {
         let Ty::Struct(composite) = base.ty else { unreachable!("only asked of structs") };
-        self.fields.complete(composite).ok_or_else(|| {
-            let message = format!("`{}` is only declared", self.fields.show(&base.ty));
-            self.fail(
-                Diag::error(&codes::UNKNOWN_TYPE, message, span, "its fields are not known")
-                    .note("neither vmlinux nor a module of the kernel description defines it"),
-            )
-        })
+        self.defined(composite, span)
     }
 
     fn check_member(&mut self, composite: Composite, member: &Member, span: Span) -> Checked<()> {

@@ -4,7 +4,7 @@ use super::check::{Check, Checked};
 use super::tree::{Expr, ExprKind};
 use super::{Int, Space, Ty, codes};
 use crate::diag::Diag;
-use crate::fields::Composite;
+use crate::fields::{Composite, NotFound};
 use crate::syntax::ast::{self, Span, TypeSpecKind};
 
 impl Check<'_> {
@@ -146,10 +146,18 @@ impl Check<'_> {
         Ok(Expr::new(ExprKind::OffsetOf { of, path: members }, Ty::U64, span))
     }
 
-    fn defined(&mut self, composite: Composite, span: Span) -> Checked<Composite> {
-        self.fields.complete(composite).ok_or_else(|| {
-            let message = format!("`{}` is only declared", self.fields.show(&Ty::Struct(composite)));
-            self.fail(Diag::error(&codes::UNKNOWN_TYPE, message, span, "its size is not known"))
+    /// The struct with its members, if it is only declared where it was found.
+    pub(super) fn defined(&mut self, composite: Composite, span: Span) -> Checked<Composite> {
+        self.fields.complete(composite).map_err(|why| {
+            let shown = self.fields.show(&Ty::Struct(composite));
+            self.fail(match why {
+                NotFound::Ambiguous(found) => self.fields.ambiguous(&shown, &found, span),
+                NotFound::Unknown => {
+                    let message = format!("`{shown}` is only declared");
+                    Diag::error(&codes::UNKNOWN_TYPE, message, span, "its members are not known")
+                        .note("neither vmlinux nor a module of the kernel description defines it")
+                }
+            })
         })
     }
 }

@@ -47,6 +47,15 @@ pub const UNKNOWN_FIELD: Code = Code {
     remedy: "list the fields with `sondec list -v 'struct NAME'`",
 };
 
+/// Name with several definitions.
+pub const AMBIGUOUS_TYPE: Code = Code {
+    id: "E0155",
+    what: "a name has different definitions, and nothing says which is meant",
+    why: "modules, and files of the kernel, may use one name for different types",
+    example: "begin { print(sizeof(struct console)); }",
+    remedy: "name the module in the attach point, or define the struct in the script",
+};
+
 /// Operator on types it is not for.
 pub const BAD_OPERAND: Code = Code {
     id: "E0201",

@@ -7,6 +7,7 @@ use super::vars::plain;
 use super::{Int, Space, Ty, codes};
 use crate::builtins;
 use crate::diag::Diag;
+use crate::fields::NotFound;
 use crate::syntax::ast::{self, Span};
 use manifest::GlobalRole;
 
@@ -149,13 +150,14 @@ impl Check<'_> {
             return self.call(&ast::Name { text: name.to_owned(), span }, &[], span);
         }
         match self.fields.enumerator(name) {
-            Some(found) => {
+            Ok(found) => {
                 let signed = self.fields.is_signed(found.of);
                 let ty = Ty::Enum(Int { size: 8, signed }, found.of);
                 let kind = ExprKind::Enumerator { of: found.of, name: name.to_owned(), value: found.value };
                 Ok(Expr::new(kind, ty, span))
             }
-            None => Err(self.unknown_name(name, span)),
+            Err(NotFound::Unknown) => Err(self.unknown_name(name, span)),
+            Err(NotFound::Ambiguous(found)) => Err(self.fail(self.fields.ambiguous(name, &found, span))),
         }
     }
 

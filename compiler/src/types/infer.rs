@@ -27,11 +27,18 @@ pub struct Settings {
     pub stack_mode: StackMode,
     /// `missing_probes`.
     pub missing_probes: MissingProbes,
+    /// `max_bpf_progs`.
+    pub max_bpf_progs: u64,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { max_strlen: 1024, stack_mode: StackMode::Bpftrace, missing_probes: MissingProbes::Error }
+        Settings {
+            max_strlen: 1024,
+            stack_mode: StackMode::Bpftrace,
+            missing_probes: MissingProbes::Error,
+            max_bpf_progs: 1024,
+        }
     }
 }
 
@@ -50,40 +57,67 @@ pub struct Resolved {
 pub fn resolve(script: &Script, fields: &Fields<'_>, settings: &Settings) -> (Vec<Resolved>, Vec<Diag>) {
     let (mut resolved, mut diags) = (Vec::new(), Vec::new());
     for (probe, item) in script.probes.iter().enumerate() {
+        let uses = Uses::of(item);
         let cx = Resolver {
             fields,
             missing: settings.missing_probes,
-            by_name: names(item, "probe"),
-            uses_args: names(item, "args"),
+            by_name: uses.probe,
+            uses_args: uses.args,
+            by_type: uses.args || uses.retval,
         };
         for point in &item.attach_points {
             let targets = crate::resolve::resolve(point, &cx, &mut diags);
             resolved.extend(targets.into_iter().map(|target| Resolved { probe, target, span: point.span }));
+            let found = resolved.len();
+            if found as u64 > settings.max_bpf_progs {
+                diags.push(crate::resolve::too_many(point, found, settings.max_bpf_progs));
+                return (Vec::new(), diags);
+            }
+        }
+        if settings.missing_probes == MissingProbes::Warn
+            && !resolved.iter().any(|one| one.probe == probe)
+            && !diags.iter().any(Diag::is_error)
+        {
+            diags.extend(item.attach_points.first().map(crate::resolve::removed));
         }
     }
     (resolved, diags)
 }
 
-/// Whether the body names a builtin.
-fn names(probe: &ast::Probe, wanted: &'static str) -> bool {
-    struct Names(&'static str, bool);
-    impl Visit for Names {
-        fn visit_expr(&mut self, expr: &ast::Expr) {
-            let name = match &expr.kind {
-                ExprKind::Ident(name) => name,
-                ExprKind::Call { name, .. } => &name.text,
-                _ => return visit::walk_expr(self, expr),
-            };
-            self.1 |= builtins::find(name).is_some_and(|builtin| builtin.name == self.0);
-            visit::walk_expr(self, expr);
+/// What a body asks for of the things that depend on its attach point.
+#[derive(Default)]
+struct Uses {
+    probe: bool,
+    args: bool,
+    retval: bool,
+}
+
+impl Uses {
+    fn of(probe: &ast::Probe) -> Uses {
+        let mut uses = Uses::default();
+        if let Some(predicate) = &probe.predicate {
+            uses.visit_expr(predicate);
         }
+        uses.visit_block(&probe.body);
+        uses
     }
-    let mut names = Names(wanted, false);
-    if let Some(predicate) = &probe.predicate {
-        names.visit_expr(predicate);
+}
+
+impl Visit for Uses {
+    fn visit_expr(&mut self, expr: &ast::Expr) {
+        let name = match &expr.kind {
+            ExprKind::Ident(name) => name,
+            ExprKind::Call { name, .. } => &name.text,
+            _ => return visit::walk_expr(self, expr),
+        };
+        match builtins::find(name).map(|builtin| builtin.name) {
+            Some("probe") => self.probe = true,
+            Some("args") => self.args = true,
+            Some("retval") => self.retval = true,
+            _ => {}
+        }
+        visit::walk_expr(self, expr);
     }
-    names.visit_block(&probe.body);
-    names.1
 }
 
 /// Types the script. The program is absent if there are errors.
@@ -254,7 +288,7 @@ impl<'a> Pass<'a> {
     }
 
     fn program(&mut self, script: &Script, one: &'a Resolved, vars: &mut Vars) -> tree::Block {
-        self.fields.prefer(one.target.module());
+        self.fields.prefer(one.target.near());
         let mut check = Check {
             fields: self.fields,
             settings: self.settings,

@@ -3,6 +3,7 @@
 use super::check::{Check, Checked};
 use super::{Int, Space, Ty, codes};
 use crate::diag::Diag;
+use crate::fields::NotFound;
 use crate::syntax::ast::{self, Span, Tag, TypeSpecKind};
 use manifest::StackMode;
 
@@ -51,20 +52,23 @@ impl Check<'_> {
         }
         let found = self.fields.find(tag, name).map(|found| self.fields.ty(found.btf, found.id, space));
         match found {
-            Some(Ty::None) => Err(self.fail(Diag::unsupported(&format!("type `{name}` is"), span))),
-            Some(ty) => Ok(ty),
-            None => Err(self.unknown_type(tag, name, span)),
+            Ok(Ty::None) => Err(self.fail(Diag::unsupported(&format!("type `{name}` is"), span))),
+            Ok(ty) => Ok(ty),
+            Err(NotFound::Unknown) => Err(self.unknown_type(tag, name, span)),
+            Err(NotFound::Ambiguous(found)) => {
+                let spelled = spelled(tag, name);
+                Err(self.fail(self.fields.ambiguous(&spelled, &found, span)))
+            }
         }
     }
 
     fn unknown_type(&mut self, tag: Option<Tag>, name: &str, span: Span) -> super::check::Reported {
-        let spelled = tag.map_or(name.to_owned(), |tag| format!("{} {name}", tag.keyword()));
-        let message = format!("unknown type `{spelled}`");
+        let message = format!("unknown type `{}`", spelled(tag, name));
         let diag = Diag::error(&codes::UNKNOWN_TYPE, message, span, "");
         let other = [Tag::Struct, Tag::Union, Tag::Enum]
             .into_iter()
-            .find(|other| Some(*other) != tag && self.fields.find(Some(*other), name).is_some());
-        let untagged = tag.is_some() && self.fields.find(None, name).is_some();
+            .find(|other| Some(*other) != tag && self.fields.find(Some(*other), name).is_ok());
+        let untagged = tag.is_some() && self.fields.find(None, name).is_ok();
         self.fail(match (other, super::nearest(name, BUILTIN.iter().map(|(name, _)| *name))) {
             (Some(other), _) => diag.help(format!("did you mean `{} {name}`?", other.keyword())),
             (None, _) if untagged => diag.help(format!("did you mean `{name}`?")),
@@ -115,6 +119,11 @@ fn parts(ty: &Ty) -> usize {
         Ty::Record(fields) => 1 + fields.iter().map(|(_, ty)| parts(ty)).sum::<usize>(),
         _ => 1,
     }
+}
+
+/// A type as the script spells it.
+fn spelled(tag: Option<Tag>, name: &str) -> String {
+    tag.map_or(name.to_owned(), |tag| format!("{} {name}", tag.keyword()))
 }
 
 /// What a pointer inside memory of this space points into.

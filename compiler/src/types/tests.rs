@@ -329,7 +329,7 @@ fn attach_points() {
     );
     check("k:? { } a=fentry:g { print(probe); }", &["probe kprobe:?", "probe a", "print(\"a\":string[2])"]);
     check_err("fentry:ff { }", &["E0103 there is no function `ff`"]);
-    check_err("fentry:no_module:f { }", &["E0106 there is no module `no_module`"]);
+    check_err("fentry:no_module:f { }", &["E0106 there is no BTF of module `no_module`"]);
     check_err("tracepoint:net:sched_switch { }", &["E0105 there is no tracepoint `net:sched_switch`"]);
     check_err("tracepoint:sched:nope { }", &["E0105 there is no tracepoint `sched:nope`"]);
     check_err("usdt:/bin/sh:a:b { }", &["E0900 `usdt` probes are not supported yet"]);
