@@ -102,6 +102,18 @@ fn a_script_without_debug_information_needs_no_file() {
     assert!(diags.is_empty() && text.contains("uprobe:PROGRAM:f"), "{text} {diags:?}");
 }
 
+#[test]
+fn listed_as_bpftrace_does() {
+    let Some(programs) = programs() else { return };
+    let mut vmlinux = btf::Builder::new();
+    vmlinux.add_int("int", 4, btf::IntEncoding::default());
+    let kernel = Kernel::from_bytes(vmlinux.finish().expect("small"), Vec::new()).expect("just written");
+    let path = programs.join("types").display().to_string();
+    let listed = compiler::kernel::list::list(&kernel, Some(&format!("uprobe:{path}:look")), true);
+    let expected = "uprobe:PATH:look\n    struct node* n\n    int i\n    const char* s\n    double d\n    enum color c\n";
+    assert_eq!(listed.replace(&path, "PATH"), expected);
+}
+
 /// Numbers that are the same every time: `xorshift64` of Marsaglia's "Xorshift RNGs".
 struct Numbers(u64);
 

@@ -13,10 +13,12 @@
 //! | `search.rs` | functions by address, types by name |
 //! | `convert.rs` | types as BTF |
 //! | `abi.rs` | where arguments are |
+//! | `declare.rs` | parameters as text |
 //! | `function.rs` | a function's parameters |
 
 mod abi;
 mod convert;
+mod declare;
 mod function;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -37,6 +39,7 @@ use source::File;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::path::{Path, PathBuf};
 use units::Units;
+use userelf::Symbols;
 
 /// The programs that a script names.
 #[derive(Default)]
@@ -49,6 +52,7 @@ pub struct Programs {
 struct Program {
     /// As the script has it.
     name: String,
+    symbols: OnceCell<Result<Symbols, String>>,
     units: OnceCell<Result<Units, String>>,
     types: RefCell<Types>,
     /// States of `types` that somebody has seen; the last is the present one.
@@ -97,7 +101,8 @@ impl Programs {
 
     /// Names of the functions of a program that are `wanted`, sorted.
     pub fn functions(&self, name: &str, wanted: impl Fn(&str) -> bool) -> Result<Vec<String>, String> {
-        let symbols = function::symbols(&open(name)?, &self.folders)?;
+        let program = self.program(self.id(name)).ok_or("too many programs")?;
+        let symbols = program.symbols(&self.folders)?;
         let found = symbols.matching(wanted).into_iter().filter(|symbol| symbol.size > 0);
         let mut names: Vec<_> = found.map(|symbol| symbol.name.to_owned()).collect();
         names.sort();
@@ -109,9 +114,21 @@ impl Programs {
     pub fn function(&self, id: BtfId, name: &str) -> Result<Function, String> {
         let program = self.program(id).ok_or("there is no such program")?;
         let units = program.units(&self.folders).map_err(str::to_owned)?;
-        let symbols = function::symbols(&open(&program.name)?, &self.folders)?;
+        let symbols = program.symbols(&self.folders)?;
         program.is_used.set(true);
-        function::find(units, &mut program.types.borrow_mut(), &symbols, name)
+        function::find(units, &mut program.types.borrow_mut(), symbols, name)
+    }
+
+    /// A function's parameters as text; none if its debug information is not here.
+    pub fn declarations(&self, id: BtfId, name: &str) -> Vec<String> {
+        let find = || {
+            let program = self.program(id)?;
+            let units = program.units(&self.folders).ok()?;
+            let symbols = program.symbols(&self.folders).ok()?;
+            let address = symbols.named(name).first()?.address;
+            Some(declare::declarations(units, search::function_at(units, address)?))
+        };
+        find().unwrap_or_default()
     }
 
     /// The types of a program so far.
@@ -186,6 +203,7 @@ impl Program {
     fn new(name: &str) -> Program {
         Program {
             name: name.to_owned(),
+            symbols: OnceCell::new(),
             units: OnceCell::new(),
             types: RefCell::new(Types::new()),
             states: FrozenVec::new(),
@@ -200,6 +218,11 @@ impl Program {
             Units::open(file, folders)
         };
         self.units.get_or_init(read).as_ref().map_err(String::as_str)
+    }
+
+    fn symbols(&self, folders: &Folders) -> Result<&Symbols, String> {
+        let read = || function::symbols(&open(&self.name)?, folders);
+        self.symbols.get_or_init(read).as_ref().map_err(Clone::clone)
     }
 
     fn btf(&self) -> Option<&Btf> {

@@ -6,6 +6,7 @@
 
 use super::probes::Place;
 use crate::kernel::{BtfId, Kernel, events};
+use crate::user::{Folders, Programs};
 use btf::{Btf, Composite, FuncProto, Kind, NameIndex, Type, TypeId};
 use std::collections::HashMap;
 
@@ -13,11 +14,12 @@ use std::collections::HashMap;
 pub(super) struct Tables<'k> {
     kernel: &'k Kernel,
     functions: HashMap<BtfId, NameIndex>,
+    programs: Programs,
 }
 
 impl<'k> Tables<'k> {
     pub(super) fn new(kernel: &'k Kernel) -> Tables<'k> {
-        Tables { kernel, functions: HashMap::new() }
+        Tables { kernel, functions: HashMap::new(), programs: Programs::new(Folders::new(Vec::new())) }
     }
 
     fn function(&mut self, file: BtfId, name: &str) -> Option<FuncProto<'k>> {
@@ -44,6 +46,12 @@ fn declared(types: &Btf, ty: TypeId, name: &str) -> String {
 
 pub(super) fn none(_: &mut Tables<'_>, _: &Place<'_>) -> Vec<String> {
     Vec::new()
+}
+
+/// From the program's debug information, in bpftrace's spelling of DWARF types.
+pub(super) fn uprobe(tables: &mut Tables<'_>, place: &Place<'_>) -> Vec<String> {
+    let programs = &tables.programs;
+    programs.declarations(programs.id(&place.group), &place.name)
 }
 
 pub(super) fn fentry(tables: &mut Tables<'_>, place: &Place<'_>) -> Vec<String> {

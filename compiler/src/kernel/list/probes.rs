@@ -7,6 +7,7 @@
 use super::parameters::{self, Tables};
 use super::{is_pattern, matches};
 use crate::kernel::{BtfId, Kernel, VMLINUX, events};
+use crate::user::{Folders, Programs};
 use btf::{Kind, Type, TypeId};
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -42,6 +43,8 @@ pub(super) const LISTERS: &[Lister] = &[
     lister("rawtracepoint", &["rt"], raw, parameters::raw),
     Lister { named_only: true, ..lister("self", &[], signal, parameters::none) },
     lister("tracepoint", &["t"], tracepoint, parameters::tracepoint),
+    Lister { named_only: true, ..lister("uprobe", &["u"], uprobe, parameters::uprobe) },
+    Lister { named_only: true, ..lister("uretprobe", &["ur"], uprobe, parameters::none) },
 ];
 
 /// What one kind is asked for.
@@ -178,6 +181,16 @@ fn timer<'k>(_: &'k Kernel, wanted: &Wanted<'_>, out: &mut Vec<Place<'k>>) {
             out.push(Place::new(unit, ""));
         }
     }
+}
+
+/// Functions of one program; a file that is not here has none.
+fn uprobe<'k>(_: &'k Kernel, wanted: &Wanted<'_>, out: &mut Vec<Place<'k>>) {
+    let Some(path) = wanted.group else { return };
+    let programs = Programs::new(Folders::default());
+    let names = programs.functions(path, |name| matches(wanted.name, name)).unwrap_or_default();
+    let place =
+        |name: String| Place { group: path.to_owned().into(), name: name.into(), ..Place::new("", "") };
+    out.extend(names.into_iter().map(place));
 }
 
 fn signal<'k>(_: &'k Kernel, _: &Wanted<'_>, out: &mut Vec<Place<'k>>) {
