@@ -171,6 +171,7 @@ pub fn attach(program: BorrowedFd<'_>) -> Result<OwnedFd, SysError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use btf::{Builder, IntEncoding, Linkage, Param};
 
     #[test]
     fn kernels_that_go_by_the_name() {
@@ -184,5 +185,36 @@ mod tests {
         ] {
             assert_eq!(finds_by_name_alone(release), expected, "{release}");
         }
+    }
+
+    /// A BTF with a function `f` for each prototype: sizes of its only argument.
+    fn functions(sizes: &[u32]) -> (Btf, Vec<TypeId>) {
+        let mut b = Builder::new();
+        let mut ids = Vec::new();
+        for &size in sizes {
+            let ty = b.add_int(&format!("u{size}"), size, IntEncoding::default());
+            let proto = b.add_func_proto(TypeId::VOID, &[Param { name: "a", ty }]);
+            ids.push(b.add_func("f", proto, Linkage::Static));
+        }
+        (Btf::from_vec(b.finish().expect("small")).expect("valid"), ids)
+    }
+
+    /// Which of the functions is chosen by a program that was built for an argument of `assumed` bytes.
+    fn chosen(sizes: &[u32], assumed: Option<u32>, is_single: bool) -> Option<usize> {
+        let (types, ids) = functions(sizes);
+        let built = assumed.map(|size| functions(&[size]));
+        let assumed = built.as_ref().and_then(|(btf, ids)| Prototype::new(btf, *ids.first()?, 0));
+        let id = choose(&types, &ids, assumed, || is_single)?;
+        ids.iter().position(|&known| known == id)
+    }
+
+    #[test]
+    fn functions_of_one_name() {
+        assert_eq!(chosen(&[4, 4], None, false), Some(0), "all alike");
+        assert_eq!(chosen(&[4, 8], Some(8), true), Some(1));
+        assert_eq!(chosen(&[4, 8], Some(8), false), None, "the kernel may attach to the other");
+        assert_eq!(chosen(&[4, 8], Some(2), true), None, "neither was meant");
+        assert_eq!(chosen(&[4, 8], None, true), None, "the trampoline must know the arguments");
+        assert_eq!(chosen(&[4, 8, 8], Some(8), true), None, "two fit");
     }
 }

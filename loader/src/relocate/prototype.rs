@@ -152,7 +152,9 @@ impl<'a> Prototype<'a> {
 
     /// Whether `other` is the same as far as programs can tell.
     pub fn is_same(&self, other: &Self) -> bool {
-        let same = |a, b| fit(self.btf, a, other.btf, b) == Fit::Same;
+        // One that is wider, or follows a pointer that the other does not, fits one way only.
+        let fits = |a: &Self, x, b: &Self, y| fit(a.btf, x, b.btf, y) == Fit::Same;
+        let same = |x, y| fits(self, x, other, y) && fits(other, y, self, x);
         self.params().count() == other.params().count()
             && self.params().zip(other.params()).all(|(a, b)| a.name == b.name && same(a.ty, b.ty))
             && same(self.proto.ret(), other.proto.ret())
