@@ -100,6 +100,12 @@ fn check_retval(cx: &mut Check<'_>, call: &mut Call) -> Result<Ty, Diag> {
                     let message = format!("`{}` returns nothing", cx.target().name);
                     Err(Diag::error(&codes::NOT_HERE, message, call.span, "no return value"))
                 }
+                Some(Ty::Struct(_)) => {
+                    let message = format!("`{}` returns a struct", cx.target().name);
+                    let label = "the kernel hooks no function that does";
+                    Err(Diag::error(&codes::NOT_HERE, message, call.span, label)
+                        .help("use a kretprobe, whose `retval` is the register that holds its start"))
+                }
                 Some(ty) => Ok(ty),
             }
         }

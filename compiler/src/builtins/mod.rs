@@ -14,6 +14,7 @@ mod call;
 mod cgroup;
 mod clock;
 mod comm;
+mod container_of;
 mod cpu;
 mod exit;
 mod files;
@@ -25,6 +26,7 @@ mod maps;
 mod names;
 mod net;
 mod parameters;
+mod percpu;
 mod pointers;
 mod predicates;
 mod print;
@@ -44,7 +46,11 @@ pub use call::Call;
 
 use crate::diag::Diag;
 use crate::lower::{Lower, Value};
-use crate::types::{Check, Ty, tree::Expr};
+use crate::syntax::ast;
+use crate::types::{Check, Checked, Ty, tree::Expr};
+
+/// What a call with these arguments stands for.
+pub type Form = fn(&mut Check<'_>, &[ast::Arg], ast::Span) -> Checked<Expr>;
 
 /// A function or variable of the language.
 pub struct Builtin {
@@ -60,6 +66,8 @@ pub struct Builtin {
     pub check: fn(&mut Check<'_>, &mut Call) -> Result<Ty, Diag>,
     /// CLIF for it, and the value it yields.
     pub lower: fn(&mut Lower<'_>, &Expr, &[Expr]) -> Value,
+    /// Set if its arguments are not all values: checks the call as it is written.
+    pub form: Option<Form>,
     /// True if it changes the system and needs `--unsafe`.
     pub changes_system: bool,
 }
@@ -89,6 +97,7 @@ impl Builtin {
             by_ref: ByRef::No,
             check,
             lower: crate::lower::unsupported,
+            form: None,
             changes_system: false,
         }
     }
@@ -117,6 +126,7 @@ pub static ALL: &[&Builtin] = &[
     &cgroup::CGROUPID,
     &maps::CLEAR,
     &comm::COMM,
+    &container_of::CONTAINER_OF,
     &aggregate::COUNT,
     &parameters::CPID,
     &cpu::CPU,
@@ -157,6 +167,7 @@ pub static ALL: &[&Builtin] = &[
     &net::NTOP,
     &cpu::NUMAID,
     &task::PCOMM,
+    &percpu::PERCPU_KADDR,
     &ids::PID,
     &task::PPID,
     &print::PRINT,

@@ -30,7 +30,8 @@ fn capacity(cx: &mut Check<'_>, call: &mut Call) -> Result<Ty, Diag> {
     let max = cx.max_strlen();
     if call.args.len() < 2 {
         return Ok(match call.args[0].ty {
-            Ty::String(capacity) if capacity < max => Ty::String(capacity),
+            // Of flexible arrays the length is not known.
+            Ty::String(capacity) if (1..max).contains(&capacity) => Ty::String(capacity),
             _ => Ty::String(max),
         });
     }
@@ -87,7 +88,10 @@ fn source(l: &mut Lower<'_>, from: &Expr) -> (ir::Value, u32, u32) {
         return (l.lower_scalar(from), l.read_str_helper(from), u32::MAX);
     }
     match l.address_of_remote(from) {
-        Some(address) => (address, l.read_str_helper_of_place(from), from.ty.size()),
+        Some(address) => {
+            let there = if from.ty.size() == 0 { u32::MAX } else { from.ty.size() };
+            (address, l.read_str_helper_of_place(from), there)
+        }
         None => {
             let mem = l.lower_to_memory(from, false);
             (l.addr(mem), helper::PROBE_READ_KERNEL_STR, from.ty.size())

@@ -91,15 +91,15 @@ impl Fields<'_> {
         let types = self.btf(btf);
         let byte = types.resolve(elem).and_then(|id| types.ty(id));
         match byte {
-            Ok(Type::Int { size: 1, encoding, name, .. }) if len > 0 && !encoding.bool => {
+            Ok(Type::Int { size: 1, encoding, name, .. }) if !encoding.bool => {
                 if btf.is_kernel() {
                     return Ty::String(len);
                 }
                 // Of a user program only characters make strings: `uint8_t` has another name.
-                if btf.user_index().is_some() && self.is_char(btf, elem) {
+                if len > 0 && btf.user_index().is_some() && self.is_char(btf, elem) {
                     return Ty::String(len);
                 }
-                if btf == BtfId::SCRIPT && name == "char" {
+                if len > 0 && btf == BtfId::SCRIPT && name == "char" {
                     return Ty::String(len + 1);
                 }
             }
@@ -132,6 +132,8 @@ impl Fields<'_> {
 fn integer(size: u32, signed: bool) -> Option<Int> {
     match size {
         1 | 2 | 4 | 8 => Some(Int { size: size as u8, signed }),
+        // `__int128`: its low half.
+        16 => Some(Int { size: 8, signed }),
         _ => None,
     }
 }
@@ -140,5 +142,13 @@ impl Fields<'_> {
     /// Whether an enum's values are signed.
     pub fn is_signed(&self, of: EnumRef) -> bool {
         matches!(self.btf(of.btf).ty(of.id), Ok(Type::Enum(e)) if e.signed())
+    }
+
+    /// Whether an enum has an enumerator with this value.
+    pub fn has_value(&self, of: EnumRef, value: u64) -> bool {
+        let types = self.btf(of.btf);
+        let Ok(Type::Enum(e)) = types.ty(of.id) else { return false };
+        let narrow = |value: u64| if e.is_enum64() { value } else { value & u64::from(u32::MAX) };
+        e.values().any(|known| narrow(known.value) == narrow(value))
     }
 }

@@ -47,8 +47,14 @@ impl Lower<'_> {
             return self.load_bits_by_place(remote, bits, ty);
         };
         let subject = Subject::Field { root, path: remote.path.clone() };
-        let word = match remote.via {
-            Via::Context | Via::Typed => self.load_bytes(remote, Int { size: bytes, signed: false }),
+        let via = match remote.via {
+            Via::Typed if !core_types::is_word_of_bits(fields, root, &remote.path) => Via::Kernel,
+            via => via,
+        };
+        let word = match via {
+            Via::Context | Via::Typed | Via::Stack => {
+                self.load_bytes(remote, Int { size: bytes, signed: false })
+            }
             Via::Kernel | Via::User => {
                 let address = self.remote_address(remote);
                 let slot = self.temp(8);
@@ -59,6 +65,14 @@ impl Lower<'_> {
             }
         };
         self.shifted(word, subject, repr(ty).signed)
+    }
+
+    /// Whether a relocation can tell where a bit-field is.
+    pub(crate) fn has_word(&self, subject: &Subject) -> bool {
+        match subject {
+            Subject::Field { root, path } => core_types::word_of(self.input.fields, *root, path).is_some(),
+            Subject::Type(_) | Subject::Enumerator { .. } | Subject::ContextWord(_) => false,
+        }
     }
 
     /// The field within the word that its relocations are about.

@@ -13,6 +13,7 @@
 use codegen_bpf::RelocKind;
 use cranelift_codegen::ir::{self, InstBuilder as _, condcodes::IntCC};
 
+use super::bit_fields::BitField;
 use super::core_types::Subject;
 use super::place::{Remote, Via};
 use super::{Lower, Mem, Region, helper};
@@ -54,7 +55,7 @@ impl Lower<'_> {
             return false;
         }
         let scalars = leaves.iter().all(|leaf| matches!(leaf.shape, Shape::Scalar { .. }));
-        let loads = matches!(remote.via, Via::Context | Via::Typed);
+        let loads = matches!(remote.via, Via::Context | Via::Typed | Via::Stack);
         self.zero(dst, ty.size());
         if scalars && leaves.len() <= if loads { DIRECT_MAX } else { 1 } {
             leaves.iter().for_each(|leaf| self.read_leaf(remote, root, leaf, dst));
@@ -186,7 +187,14 @@ impl Lower<'_> {
 
     /// Adds a bit-field to the run it is in.
     fn gather(&mut self, copy: &Copy, leaf: &Leaf, width: u8, run: &mut Option<Run>, dst: Mem) {
-        let mut value = self.leaf_value(copy, leaf);
+        let subject = copy.subject(leaf);
+        let mut value = if self.has_word(&subject) {
+            self.leaf_value(copy, leaf)
+        } else {
+            let bits = BitField { offset: leaf.bit_offset, width, steps: 0 };
+            let (byte, bits) = bits.split();
+            self.cut_bits(copy.mem.plus(byte), bits, &Ty::U64)
+        };
         let (mut start, mut left) = (leaf.bit_offset, u32::from(width));
         while left > 0 {
             let (word, bit) = (start / 64, start % 64);

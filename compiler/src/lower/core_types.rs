@@ -245,11 +245,13 @@ struct Place {
     bits: Option<u8>,
     /// Bytes of its type.
     bytes: u64,
+    /// Of a 64-bit enum. The kernel loads no BTF with bit-fields of such (`btf_generic_check_kflag_member`).
+    is_wide_enum: bool,
 }
 
 fn place_of(fields: &Fields<'_>, root: Composite, path: &[u32]) -> Place {
     let btf = fields.btf(root.btf);
-    let (mut at, mut place) = (root.id, Place { bit_offset: 0, bits: None, bytes: 0 });
+    let (mut at, mut place) = (root.id, Place { bit_offset: 0, bits: None, bytes: 0, is_wide_enum: false });
     for &step in path {
         let ty = resolve(btf, at).1;
         if let Type::Array { elem, .. } = ty {
@@ -261,6 +263,7 @@ fn place_of(fields: &Fields<'_>, root: Composite, path: &[u32]) -> Place {
         }
     }
     place.bytes = btf.size_of(at).unwrap_or(0).max(1);
+    place.is_wide_enum = matches!(resolve(btf, at).1, Type::Enum(e) if e.is_enum64());
     place
 }
 
@@ -269,6 +272,9 @@ fn place_of(fields: &Fields<'_>, root: Composite, path: &[u32]) -> Place {
 /// `bpf_core_calc_field_relo`.
 fn word(place: Place) -> Option<(u64, u64)> {
     let Some(width) = place.bits else { return Some((place.bit_offset / 8, place.bytes)) };
+    if place.is_wide_enum {
+        return None;
+    }
     let mut bytes = place.bytes;
     loop {
         let start = place.bit_offset / 8 / bytes * bytes;
@@ -282,6 +288,27 @@ fn word(place: Place) -> Option<(u64, u64)> {
 /// Bytes of the word that a bit-field is read by, if there is one.
 pub(crate) fn word_of(fields: &Fields<'_>, root: Composite, path: &[u32]) -> Option<u8> {
     word(place_of(fields, root, path)).and_then(|(_, bytes)| u8::try_from(bytes).ok())
+}
+
+/// Whether the word that a bit-field is read by holds nothing but bit-fields: of other words the verifier
+/// lets typed loads take only members (`btf_struct_walk`).
+pub(crate) fn is_word_of_bits(fields: &Fields<'_>, root: Composite, path: &[u32]) -> bool {
+    let Some(((start, bytes), (last, around))) = word(place_of(fields, root, path)).zip(path.split_last())
+    else {
+        return false;
+    };
+    let btf = fields.btf(root.btf);
+    let end = around.iter().fold(root.id, |at, &step| match resolve(btf, at).1 {
+        Type::Array { elem, .. } => elem,
+        ty => ty.composite().and_then(|c| c.member(step as usize)).map_or(TypeId::VOID, |member| member.ty),
+    });
+    let Some(composite) = resolve(btf, end).1.composite() else { return false };
+    let from = place_of(fields, root, path).bit_offset
+        - composite.member(*last as usize).map_or(0, |member| u64::from(member.bit_offset));
+    composite.members().filter(|member| member.bitfield_bits.is_none()).all(|member| {
+        let at = (from + u64::from(member.bit_offset)) / 8;
+        at + btf.size_of(member.ty).unwrap_or(0) <= start || at >= start + bytes
+    })
 }
 
 /// What libbpf gives for the build kernel's field.
@@ -346,7 +373,7 @@ mod tests {
     #[test]
     fn bit_field_values() {
         let check = |bit_offset, width, bytes, expected: [i64; 4]| {
-            let place = Place { bit_offset, bits: Some(width), bytes };
+            let place = Place { bit_offset, bits: Some(width), bytes, is_wide_enum: false };
             let kinds = [
                 RelocKind::FieldByteOffset,
                 RelocKind::FieldByteSize,
@@ -359,6 +386,7 @@ mod tests {
         check(37, 3, 4, [4, 4, 56, 61]);
         // In a packed struct 7 bits may cross into the next unit.
         check(30, 7, 4, [0, 8, 27, 57]);
-        assert!(word(Place { bit_offset: 62, bits: Some(7), bytes: 4 }).is_none());
+        let far = Place { bit_offset: 62, bits: Some(7), bytes: 4, is_wide_enum: false };
+        assert!(word(far).is_none());
     }
 }

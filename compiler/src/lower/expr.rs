@@ -82,7 +82,7 @@ impl Lower<'_> {
             ExprKind::Enumerator { of, name, value } => self.enumerator(*of, name, *value),
             ExprKind::Param(param) => self.parameter(*param),
             ExprKind::SizeOf(of) => self.size_of(*of),
-            ExprKind::OffsetOf { of, path } => self.offset_of(*of, path),
+            ExprKind::OffsetOf { of, path, bytes, .. } => self.offset_of(*of, path, *bytes),
             ExprKind::Unary { op, operand } => self.lower_unary(*op, operand, &e.ty),
             ExprKind::Binary { op, left, right } => self.lower_binary(*op, left, right, e),
             ExprKind::Equal { .. } | ExprKind::And(..) | ExprKind::Or(..) => self.cond_value(e),

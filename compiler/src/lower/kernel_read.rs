@@ -11,8 +11,8 @@ use super::expr::Dest;
 use super::memory::repr;
 use super::place::{Located, Remote, Via};
 use super::{Lower, Mem, Region, helper};
-use crate::fields::{Composite, EnumRef, Fields, Member};
-use crate::resolve::{Arg, ArgSource, Kind};
+use crate::fields::{Composite, EnumRef};
+use crate::resolve::{Arg, ArgSource};
 use crate::types::tree::{Expr, ExprKind};
 use crate::types::{Int, Ty};
 
@@ -43,14 +43,12 @@ impl Lower<'_> {
         }
     }
 
-    /// Bytes from the start of a struct to a member within it.
-    pub(crate) fn offset_of(&mut self, of: Composite, path: &[Member]) -> ir::Value {
+    /// Bytes from the start of a struct to something within it.
+    pub(crate) fn offset_of(&mut self, of: Composite, path: &[u32], bytes: u32) -> ir::Value {
         if self.is_relocatable(of) {
-            let path = path.iter().flat_map(|member| member.path.iter().copied()).collect();
-            self.core(Subject::Field { root: of, path }, RelocKind::FieldByteOffset)
+            self.core(Subject::Field { root: of, path: path.to_vec() }, RelocKind::FieldByteOffset)
         } else {
-            let bits: u32 = path.iter().map(|member| member.bit_offset).sum();
-            self.iconst((bits / 8).into())
+            self.iconst(bytes.into())
         }
     }
 
@@ -59,7 +57,7 @@ impl Lower<'_> {
         match &e.kind {
             ExprKind::Arg(index) => {
                 let arg = self.arg(*index);
-                if let Some(value) = self.read_arg(arg, e) {
+                if let Some(value) = self.read_arg(*index, arg, e) {
                     return value;
                 }
             }
@@ -79,6 +77,9 @@ impl Lower<'_> {
     /// An object: struct, array, string.
     pub(crate) fn read_into(&mut self, e: &Expr, dst: Dest) {
         let size = e.ty.size();
+        if size == 0 {
+            return;
+        }
         match self.locate(e) {
             Located::Local(mem, _) => self.copy_object(dst, mem, &e.ty),
             Located::Remote(remote) => {
@@ -106,15 +107,19 @@ impl<'a> Lower<'a> {
     }
 
     /// A scalar argument that is not simply a member.
-    pub(crate) fn read_arg(&mut self, arg: &Arg, e: &Expr) -> Option<ir::Value> {
+    pub(crate) fn read_arg(&mut self, index: u32, arg: &Arg, e: &Expr) -> Option<ir::Value> {
         match &arg.source {
-            ArgSource::Word(word) => Some(self.read_word(*word, &e.ty)),
+            ArgSource::Word(word) => Some(self.read_word(index, *word, &e.ty)),
             ArgSource::DataLoc(_) => {
                 let Located::Remote(remote) = self.locate(e) else { return None };
-                let loc = self.load_remote(&remote, &Ty::U32);
-                let offset = self.b.ins().band_imm_s(loc, 0xffff);
                 let ctx = self.context();
-                Some(self.b.ins().iadd(ctx, offset))
+                Some(self.loc_address(&remote, ctx))
+            }
+            ArgSource::RelLoc(_) => {
+                let Located::Remote(remote) = self.locate(e) else { return None };
+                let member = self.remote_address(&remote);
+                let behind = self.add_const(member, 4);
+                Some(self.loc_address(&remote, behind))
             }
             ArgSource::Register(first) => {
                 let register = self.argument_register(*first);
@@ -126,39 +131,17 @@ impl<'a> Lower<'a> {
         }
     }
 
-    /// The argument or result in word `index` of the context of a program that is attached through BTF. The
-    /// loader finds it where the running kernel's prototype has it.
-    pub(crate) fn read_word(&mut self, index: u32, ty: &Ty) -> ir::Value {
-        self.shared.reads_prototype = true;
-        let ctx = self.context();
-        let word = if needs_helper(ty, self.input.fields) {
-            // The verifier refuses to load a pointer that points at neither a struct nor an integer
-            // (`btf_ctx_access`).
-            let slot = self.temp(8);
-            let number = self.core(Subject::ContextWord(index), RelocKind::FieldByteOffset);
-            let address = self.addr(slot);
-            self.call_helper(helper::GET_FUNC_ARG, &[ctx, number, address]);
-            self.load_u64(slot)
-        } else {
-            let offset = self.core(Subject::ContextWord(8 * index), RelocKind::FieldByteOffset);
-            let address = self.b.ins().iadd(ctx, offset);
-            self.load_u64(Mem::at(address, Region::Context))
-        };
-        self.extend(word, repr(ty))
-    }
-
     /// Word `index` of the context, whatever is there.
     pub(crate) fn read_numbered_word(&mut self, index: u32) -> ir::Value {
         let ctx = self.context();
         self.load_u64(Mem::at(ctx, Region::Context).plus(8 * index))
     }
 
-    pub(crate) fn read_retval(&mut self, e: &Expr) -> ir::Value {
-        let Kind::Fexit(func) = &self.probe.target.kind else {
-            unreachable!("only fexit probes have a typed result")
-        };
-        let words = func.words;
-        self.read_word(words, &e.ty)
+    /// The address of data whose offset from `start` is in the low half of a `u32` of the record.
+    fn loc_address(&mut self, remote: &Remote, start: ir::Value) -> ir::Value {
+        let loc = self.load_remote(remote, &Ty::U32);
+        let offset = self.b.ins().band_imm_s(loc, 0xffff);
+        self.b.ins().iadd(start, offset)
     }
 
     pub(crate) fn remote_address(&mut self, remote: &Remote) -> ir::Value {
@@ -183,10 +166,9 @@ impl<'a> Lower<'a> {
     /// The integer at the object's first byte.
     pub(crate) fn load_bytes(&mut self, remote: &Remote, int: Int) -> ir::Value {
         match remote.via {
-            Via::Context | Via::Typed => {
+            Via::Context | Via::Typed | Via::Stack => {
                 let address = self.remote_address(remote);
-                let region = if remote.via == Via::Context { Region::Context } else { Region::Kernel };
-                self.load_int(Mem::at(address, region), int)
+                self.load_int(Mem::at(address, remote.via.region()), int)
             }
             Via::Kernel | Via::User => {
                 let address = self.remote_address(remote);
@@ -199,17 +181,26 @@ impl<'a> Lower<'a> {
 }
 
 impl Via {
+    /// Which memory plain loads read.
+    fn region(self) -> Region {
+        match self {
+            Via::Context => Region::Context,
+            Via::Stack => Region::Stack,
+            Via::Typed | Via::Kernel | Via::User => Region::Kernel,
+        }
+    }
+
     pub(crate) fn helper(self) -> u32 {
         match self {
             Via::User => helper::PROBE_READ_USER,
-            Via::Context | Via::Typed | Via::Kernel => helper::PROBE_READ_KERNEL,
+            Via::Context | Via::Typed | Via::Stack | Via::Kernel => helper::PROBE_READ_KERNEL,
         }
     }
 
     pub(crate) fn str_helper(self) -> u32 {
         match self {
             Via::User => helper::PROBE_READ_USER_STR,
-            Via::Context | Via::Typed | Via::Kernel => helper::PROBE_READ_KERNEL_STR,
+            Via::Context | Via::Typed | Via::Stack | Via::Kernel => helper::PROBE_READ_KERNEL_STR,
         }
     }
 }
@@ -225,13 +216,4 @@ fn is_loadable(ty: &Ty) -> bool {
         _ => false,
     };
     scalars && ty.size() <= BYTES_MAX
-}
-
-/// Whether an argument of this type cannot be loaded from the context.
-fn needs_helper(ty: &Ty, fields: &Fields<'_>) -> bool {
-    let Ty::Ptr(pointee, _) = ty else { return false };
-    match **pointee {
-        Ty::Struct(composite) => fields.is_declaration(composite),
-        ref pointee => !matches!(pointee, Ty::Void | Ty::None | Ty::Int(_) | Ty::Bool),
-    }
 }

@@ -188,15 +188,16 @@ impl<'a> Lower<'a> {
             |l| {
                 let mem = Mem::at(value, Region::Map);
                 let old = l.load(mem, ty);
-                let new = l.add_const(old, by);
+                let new = l.stepped(old, by, ty);
                 l.store(mem, ty.size(), new);
                 set(l, old, new);
             },
             |l| {
                 let mem = l.temp(ty.size());
-                l.store_const(mem, ty.size(), by as u64);
+                let old = l.iconst(0);
+                let new = l.stepped(old, by, ty);
+                l.store(mem, ty.size(), new);
                 l.update(map, address, mem, span);
-                let (old, new) = (l.iconst(0), l.iconst(by as u64));
                 set(l, old, new);
             },
         );

@@ -21,6 +21,7 @@ mod convert;
 mod core_types;
 mod event;
 mod expr;
+mod externs;
 mod facts;
 mod finish;
 mod function;
@@ -45,6 +46,7 @@ mod stmt;
 mod strings;
 mod usage;
 mod vars;
+mod words;
 
 #[cfg(test)]
 mod tests;

@@ -55,7 +55,7 @@ impl Lower<'_> {
         if let Ty::Ptr(pointee, _) = &left.ty
             && !matches!(right.ty, Ty::Ptr(..))
         {
-            b = self.scale(b, pointee.size().max(1));
+            b = self.scale_by(b, pointee);
         }
         let ins = self.b.ins();
         let result = match op {
@@ -94,6 +94,17 @@ impl Lower<'_> {
             _ => IntCC::NotEqual,
         };
         self.b.ins().icmp(cc, a, b)
+    }
+
+    /// `value` times the bytes of a type, on the running kernel.
+    pub(crate) fn scale_by(&mut self, value: ir::Value, ty: &Ty) -> ir::Value {
+        match *ty {
+            Ty::Struct(of) if self.is_relocatable(of) => {
+                let bytes = self.size_of(of);
+                self.b.ins().imul(value, bytes)
+            }
+            _ => self.scale(value, ty.size().max(1)),
+        }
     }
 
     /// `value` times a size in bytes.

@@ -8,9 +8,11 @@
 //! through typed members, kept in a variable that is assigned once. What comes from a map, a branch
 //! or a shared variable is an address like any other.
 
+use codegen_bpf::RelocKind;
 use cranelift_codegen::ir::{self, InstBuilder as _};
 
 use super::bit_fields::BitField;
+use super::core_types::Subject;
 use super::{Lower, Mem};
 use crate::fields::{Composite, Member};
 use crate::kernel::BtfId;
@@ -26,6 +28,8 @@ pub(crate) enum Via {
     Context,
     /// Plain loads.
     Typed,
+    /// Plain loads from a copy that the program has made, of the running kernel's layout.
+    Stack,
     /// `bpf_probe_read_kernel`.
     Kernel,
     /// `bpf_probe_read_user`.
@@ -149,6 +153,10 @@ impl<'a> Lower<'a> {
             }
             (Located::Remote(mut remote), Some(index)) => {
                 remote.size = Some(stride);
+                // The verifier knows nothing of what follows a struct.
+                if len == 0 && remote.via == Via::Typed {
+                    remote.via = Via::Kernel;
+                }
                 match remote.root {
                     Some(_) => remote.path.push(index as u32),
                     None => remote.offset += index as u32 * stride,
@@ -156,15 +164,34 @@ impl<'a> Lower<'a> {
                 Located::Remote(remote)
             }
             (Located::Remote(remote), None) => {
-                let base = self.remote_address(&remote);
                 let index =
                     if len > 0 { self.checked_index(index, len, e.span) } else { self.lower_scalar(index) };
-                let offset = self.scale(index, stride);
-                let ptr = self.b.ins().iadd(base, offset);
-                let via = if remote.via == Via::User { Via::User } else { Via::Kernel };
-                Located::Remote(self.whole(ptr, via, &e.ty))
+                Located::Remote(self.remote_element(remote, index, len, &e.ty))
             }
         }
+    }
+
+    /// The element that an index known only at run time leads to.
+    fn remote_element(&mut self, mut remote: Remote, index: ir::Value, len: u32, ty: &Ty) -> Remote {
+        remote.via = if remote.via == Via::User { Via::User } else { Via::Kernel };
+        let Some(root) = remote.root.filter(|_| len > 0) else {
+            let base = self.remote_address(&remote);
+            let offset = self.scale_by(index, ty);
+            let ptr = self.b.ins().iadd(base, offset);
+            return self.whole(ptr, remote.via, ty);
+        };
+        // The first element, moved by as many as the running kernel has them large.
+        remote.path.push(0);
+        let offset = if self.input.fields.leaves(ty).is_some() {
+            let element = Subject::Field { root, path: remote.path.clone() };
+            let bytes = self.core(element, RelocKind::FieldByteSize);
+            self.b.ins().imul(index, bytes)
+        } else {
+            self.scale(index, ty.size().max(1))
+        };
+        remote.ptr = self.b.ins().iadd(remote.ptr, offset);
+        remote.size = Some(ty.size().max(1));
+        remote
     }
 
     /// The integer register that holds the argument of this number.
@@ -173,11 +200,12 @@ impl<'a> Lower<'a> {
         kprobe::read_register(self, name).unwrap_or_else(|| self.iconst(0))
     }
 
-    /// An argument of a user program's function.
-    fn locate_user_arg(&mut self, source: &ArgSource, ty: &Ty) -> Option<Located> {
+    /// An argument that is not in a record.
+    fn locate_value_arg(&mut self, source: &ArgSource, ty: &Ty) -> Option<Located> {
         /// Bytes of the return address, which is on top of the stack.
         const RETURN_ADDRESS: u32 = 8;
         let (ptr, offset) = match source {
+            ArgSource::Word(word) => return Some(Located::Remote(self.struct_in_words(*word, ty))),
             ArgSource::Register(first) => {
                 let (words, mem) = (ty.size().div_ceil(8).max(1), self.temp(16));
                 for word in 0..words.min(2) {
@@ -188,23 +216,26 @@ impl<'a> Lower<'a> {
             }
             ArgSource::Stack(bytes) => (kprobe::read_register(self, "sp")?, RETURN_ADDRESS + bytes),
             ArgSource::Behind(register) => (self.argument_register(*register), 0),
-            ArgSource::Word(_) | ArgSource::Field(_) | ArgSource::DataLoc(_) | ArgSource::Syscall { .. } => {
-                return None;
-            }
+            ArgSource::Field(_)
+            | ArgSource::DataLoc(_)
+            | ArgSource::RelLoc(_)
+            | ArgSource::Syscall { .. } => return None,
         };
         Some(Located::Remote(Remote { offset, ..self.whole(ptr, Via::User, ty) }))
     }
 
     pub(crate) fn locate_arg(&mut self, index: u32) -> Located {
         let arg = self.arg(index);
-        if let Some(found) = self.locate_user_arg(&arg.source, &arg.ty) {
+        if let Some(found) = self.locate_value_arg(&arg.source, &arg.ty) {
             return found;
         }
         let Kind::Tracepoint { record: Some(record), .. } = self.probe.target.kind else {
             unreachable!("only tracepoints have arguments that are not words")
         };
         let (member, element) = match &self.probe.target.args[index as usize].source {
-            ArgSource::Field(member) | ArgSource::DataLoc(member) => (member, None),
+            ArgSource::Field(member) | ArgSource::DataLoc(member) | ArgSource::RelLoc(member) => {
+                (member, None)
+            }
             ArgSource::Syscall { args, index } => (args, Some(*index)),
             ArgSource::Word(_) | ArgSource::Register(_) | ArgSource::Stack(_) | ArgSource::Behind(_) => {
                 unreachable!("only tracepoints have arguments in a record")

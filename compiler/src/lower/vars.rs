@@ -3,7 +3,7 @@
 //! Scalars that one function uses are registers. Objects, and whatever callbacks share, lie in memory:
 //! on the stack up to `on_stack_limit`, else in the program's scratch memory.
 
-use cranelift_codegen::ir;
+use cranelift_codegen::ir::{self, InstBuilder as _};
 use cranelift_frontend::Variable;
 
 use super::memory::repr;
@@ -110,17 +110,21 @@ impl Lower<'_> {
         match place {
             Place::Var(var) => {
                 let old = self.read_var(*var, &e.ty);
-                let step = match &self.probe.vars[var.0 as usize].ty {
-                    Ty::Ptr(to, _) => by * i64::from(to.size().max(1)),
-                    _ => by,
-                };
-                let new = self.add_const(old, step);
+                let new = self.stepped(old, by, &self.probe.vars[var.0 as usize].ty);
                 let new = self.extend(new, repr(&self.probe.vars[var.0 as usize].ty));
                 self.set_var(*var, new);
                 if postfix { old } else { new }
             }
             Place::Map(map, key) => self.lower_map_increment(*map, key.as_deref(), by, postfix, e.span),
         }
+    }
+
+    /// `value` and `by` more, counted in pointees if it is a pointer.
+    pub(crate) fn stepped(&mut self, value: ir::Value, by: i64, ty: &Ty) -> ir::Value {
+        let Ty::Ptr(to, _) = ty else { return self.add_const(value, by) };
+        let by = self.iconst(by.cast_unsigned());
+        let step = self.scale_by(by, to);
+        self.b.ins().iadd(value, step)
     }
 
     pub(crate) fn lower_address_of(&mut self, place: &Place, e: &Expr) -> ir::Value {

@@ -154,6 +154,8 @@ pub enum ArgSource {
     Stack(u32),
     /// Memory of the user's, at the address in this integer register.
     Behind(u32),
+    /// `__rel_loc_x`: as `DataLoc`, counted from the end of the member.
+    RelLoc(Member),
     /// Element of `args` in `struct trace_event_raw_sys_enter`.
     Syscall {
         /// The member `args`.

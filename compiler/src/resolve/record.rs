@@ -117,7 +117,7 @@ fn argument(fields: &Fields<'_>, record: Composite, member: Member) -> Arg {
         return Arg { name: name.to_owned(), ty: Ty::I64, source: ArgSource::DataLoc(member) };
     }
     if let Some(name) = member.name.strip_prefix("__rel_loc_") {
-        return Arg { name: name.to_owned(), ty: Ty::None, source: ArgSource::Field(member) };
+        return Arg { name: name.to_owned(), ty: Ty::I64, source: ArgSource::RelLoc(member) };
     }
     let ty = match &member.ty {
         Ty::String(len) if !is_char_array(fields, record, &member) => {

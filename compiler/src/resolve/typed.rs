@@ -258,6 +258,7 @@ pub(super) fn arguments(
     for param in signature.params().skip(skip) {
         let bytes = fields.btf(btf).size_of(param.ty).unwrap_or(WORD);
         let ty = match fields.ty(btf, param.ty, Space::Typed) {
+            Ty::Struct(of) if bytes <= STRUCT_BYTES_MAX => Ty::Struct(of),
             Ty::Struct(_) | Ty::Array(..) | Ty::String(_) => Ty::None,
             ty => ty,
         };

@@ -546,8 +546,8 @@ pub enum ExprKind {
     Offsetof {
         /// The aggregate.
         base: Box<TypeOrExpr>,
-        /// The path of names, never empty.
-        path: Vec<Name>,
+        /// The path, never empty; it starts with a name.
+        path: Vec<super::path::PathPart>,
     },
     /// `typeinfo(T)`, `typeinfo(e)`.
     Typeinfo(Box<TypeOrExpr>),

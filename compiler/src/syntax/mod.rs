@@ -12,6 +12,7 @@ mod items;
 mod lexer;
 pub mod number;
 mod parse;
+pub mod path;
 mod print;
 mod strings;
 mod token;

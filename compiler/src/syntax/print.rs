@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::ast::*;
+use super::path::PathPart;
 
 /// Lines are broken when a list would be longer than this.
 const WIDTH: usize = 96;
@@ -274,11 +275,19 @@ fn expr(e: &Expr) -> Node {
         ExprKind::Block(b) => block("block", b),
         ExprKind::Sizeof(of) => list("sizeof", [operand(of)]),
         ExprKind::Offsetof { base, path } => {
-            let path: Vec<&str> = path.iter().map(|n| n.text.as_str()).collect();
-            list("offsetof", [operand(base), word(path.join("."))])
+            let path: Vec<String> = path.iter().enumerate().map(path_part).collect();
+            list("offsetof", [operand(base), word(path.concat())])
         }
         ExprKind::Typeinfo(of) => list("typeinfo", [operand(of)]),
         ExprKind::Comptime(e) => list("comptime", [expr(e)]),
         ExprKind::Error => word("error"),
+    }
+}
+
+fn path_part((at, part): (usize, &PathPart)) -> String {
+    match part {
+        PathPart::Member(name) if at == 0 => name.text.clone(),
+        PathPart::Member(name) => format!(".{}", name.text),
+        PathPart::Element(index, _) => format!("[{index}]"),
     }
 }

@@ -19,6 +19,10 @@ impl Check<'_> {
             }
             return Err(self.unknown_name(&name.text, name.span));
         };
+        if let Some(form) = builtin.form {
+            self.check_arity(builtin, args.len(), span)?;
+            return form(self, args, span);
+        }
         let args: Vec<_> = args.iter().map(|arg| self.arg_expr(arg, builtin)).collect();
         let args: Vec<&ast::Expr> = args.into_iter().collect::<Checked<_>>()?;
         // `delete(@m[k])` counts as two.

@@ -14,9 +14,10 @@ use manifest::{GlobalRole, StackMode};
 
 /// The failure of a rule whose diagnostic has been reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Reported;
+pub struct Reported;
 
-pub(super) type Checked<T> = Result<T, Reported>;
+/// What a rule gives if it held.
+pub type Checked<T> = Result<T, Reported>;
 
 /// Checks one script; builtins see it in their `check`.
 pub struct Check<'a> {
@@ -76,7 +77,7 @@ impl<'a> Check<'a> {
     }
 
     /// Reports the error of a rule that gave a diagnostic.
-    pub(super) fn report<T>(&mut self, result: Result<T, Diag>) -> Checked<T> {
+    pub fn report<T>(&mut self, result: Result<T, Diag>) -> Checked<T> {
         result.map_err(|diag| self.fail(diag))
     }
 

@@ -281,8 +281,8 @@ impl Check<'_> {
 
     fn stepped(&mut self, ty: &Ty, span: Span) -> Checked<Ty> {
         match ty {
-            Ty::Int(int) if int.signed => Ok(Ty::I64),
-            Ty::Int(_) => Ok(Ty::U64),
+            Ty::Int(int) | Ty::Enum(int, _) if int.signed => Ok(Ty::I64),
+            Ty::Int(_) | Ty::Enum(..) => Ok(Ty::U64),
             Ty::Ptr(to, space) => {
                 Ok(Ty::Ptr(to.clone(), if *space == Space::Typed { Space::Kernel } else { *space }))
             }

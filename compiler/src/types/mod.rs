@@ -39,7 +39,7 @@ pub mod tree;
 mod ty;
 mod vars;
 
-pub use check::Check;
+pub use check::{Check, Checked, Reported};
 pub use infer::{Resolved, Settings, check, resolve};
 pub use nearest::nearest;
 pub use print::print;

@@ -150,9 +150,8 @@ impl Printer<'_> {
             ExprKind::Enumerator { name, .. } => name.clone(),
             ExprKind::Param(id) => format!("parameter({})", id.0),
             ExprKind::SizeOf(of) => format!("sizeof({})", self.fields.show(&Ty::Struct(*of))),
-            ExprKind::OffsetOf { of, path } => {
-                let path: Vec<_> = path.iter().map(|member| member.name.as_str()).collect();
-                format!("offsetof({}, {})", self.fields.show(&Ty::Struct(*of)), path.join("."))
+            ExprKind::OffsetOf { of, text, .. } => {
+                format!("offsetof({}, {text})", self.fields.show(&Ty::Struct(*of)))
             }
             ExprKind::Unary { op, operand } => {
                 let op = match op {

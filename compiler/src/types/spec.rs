@@ -14,13 +14,13 @@ impl Check<'_> {
             TypeSpecKind::Named { tag, name } => self.named(*tag, name, space, spec.span),
             TypeSpecKind::Sized { name, size } => self.sized(name, *size, spec.span),
             TypeSpecKind::Pointer(to) => {
-                let to = self.spec(to, beyond(space))?;
+                let to = self.pointee(to, beyond(space))?;
                 // Only pointers to structs have types that the verifier knows.
                 let space = if matches!(to, Ty::Struct(_)) { space } else { beyond(space) };
                 Ok(Ty::Ptr(Box::new(to), space))
             }
             TypeSpecKind::Array(of, len) => {
-                let of = self.spec(of, space)?;
+                let of = self.pointee(of, space)?;
                 let Some(len) = len.and_then(|len| u32::try_from(len).ok()) else {
                     let message = "an array here needs a length";
                     return Err(self.fail(Diag::error(
@@ -38,6 +38,17 @@ impl Check<'_> {
         }
     }
 
+    /// A type as it lies in memory.
+    fn pointee(&mut self, spec: &ast::TypeSpec, space: Space) -> Checked<Ty> {
+        if let TypeSpecKind::Named { tag, name } = &spec.kind
+            && let Ok(found) = self.fields.find(*tag, name)
+            && let ty @ Ty::Enum(..) = self.fields.ty(found.btf, found.id, space)
+        {
+            return Ok(ty);
+        }
+        self.spec(spec, space)
+    }
+
     /// The type of `sizeof`'s and `typeof`'s operand. An expression is checked, not evaluated.
     pub(super) fn operand_type(&mut self, operand: &ast::TypeOrExpr) -> Checked<Ty> {
         match operand {
@@ -52,6 +63,8 @@ impl Check<'_> {
         }
         let found = self.fields.find(tag, name).map(|found| self.fields.ty(found.btf, found.id, space));
         match found {
+            // A value of an enum is as wide as its enumerators; members and pointees keep their size.
+            Ok(Ty::Enum(int, of)) => Ok(Ty::Enum(Int { size: 8, ..int }, of)),
             Ok(Ty::None) => Err(self.fail(Diag::unsupported(&format!("type `{name}` is"), span))),
             Ok(ty) => Ok(ty),
             Err(NotFound::Unknown) => Err(self.unknown_type(tag, name, span)),
@@ -181,6 +194,11 @@ const BUILTIN: &[(&str, Ty)] = &[
     ("uint8_t", int(1, false)),
     ("unsigned", int(4, false)),
 ];
+
+/// Whether the language has a type of this name.
+pub(super) fn is_builtin(name: &str) -> bool {
+    builtin(name).is_some()
+}
 
 fn builtin(name: &str) -> Option<Ty> {
     BUILTIN.iter().find(|(known, _)| *known == name).map(|(_, ty)| ty.clone())

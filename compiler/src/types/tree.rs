@@ -222,10 +222,13 @@ pub enum ExprKind {
     Param(ParamId),
     /// Bytes of a struct or union: a CO-RE relocation if it is the kernel's.
     SizeOf(Composite),
-    /// Bytes from the start of a struct to a member, to a member of that, and so on.
+    /// Bytes from the start of a struct to something within it: steps of the access path, the bytes on the
+    /// build kernel, the path as text.
     OffsetOf {
         of: Composite,
-        path: Vec<Member>,
+        path: Vec<u32>,
+        bytes: u32,
+        text: String,
     },
     Unary {
         op: Unary,

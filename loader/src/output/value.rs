@@ -182,7 +182,7 @@ impl<'a> Decoder<'a> {
             Some(len) => bytes[..len].to_vec(),
             None => bytes.to_vec(),
         };
-        if text.len() == bytes.len() && !bytes.is_empty() {
+        if text.len() == bytes.len() {
             text.extend_from_slice(self.manifest.config.str_trunc_trailer.as_bytes());
         }
         self.untrusted(text)
