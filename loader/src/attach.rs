@@ -8,11 +8,12 @@
 //! Input    the manifest's probes; loaded programs
 //! Output   [`Attached`]: dropping it detaches
 //! Ensures  attach points that do not exist are treated as the script's `missing_probes` says; on any error all that
-//!          was attached is detached
+//!          was attached is detached; of a pattern, what cannot be attached to is left out
 //!
 //! One file a kind. Each has a [`Kind`] record, finds its points, and attaches to one.
 
 pub mod kprobe;
+pub mod pattern;
 pub mod run;
 pub mod timer;
 pub mod tracepoint;
@@ -26,6 +27,7 @@ use crate::kernel::types::{KernelTypes, VMLINUX};
 use crate::object::Object;
 use crate::sys::SysError;
 use manifest::{AttachPoint, MissingProbes, Probe};
+use pattern::Skipped;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// What the kernel must know of a program before it is loaded, and when its kind came.
@@ -152,30 +154,35 @@ pub fn plan(
     object: &Object,
     probes: &[usize],
     host: &mut Host<'_>,
+    skipped: &mut Skipped,
     warn: &mut dyn FnMut(&str),
 ) -> Result<Vec<Planned>, Error> {
+    skipped.retry(probes);
     let (mut planned, mut absent) = (Vec::new(), Vec::new());
     let mut functions = 0;
     let mut mistaken = trampoline::mistaken(object, probes);
     for &index in probes {
         let Some(probe) = object.manifest.probes.get(index) else { continue };
         let found = match mistaken.remove(&index) {
-            Some(why) => Err(Absent(why)),
-            None => find(object, index, host, warn)?,
+            Some(why) => Ok(Err(Absent(why))),
+            None => find(object, index, host, warn),
         };
         match found {
-            Ok((kind, point)) => {
+            Ok(Ok((kind, point))) => {
                 let one = Planned { probe: index, kind, point };
                 functions += one.count() as u64;
                 planned.push(one);
             }
-            Err(why) => absent.push((probe, why)),
+            Ok(Err(Absent(why))) if skipped.skip(object, index, &why) => {}
+            Ok(Err(why)) => absent.push((probe, why)),
+            Err(error) => skipped.skip_refused(object, index, error)?,
         }
     }
+    skipped.settle(object, warn)?;
     for (probe, why) in absent {
         let is_alone =
             |one: &Planned| object.manifest.probes.get(one.probe).is_none_or(|p| p.line != probe.line);
-        missing(object, probe, &why, planned.iter().all(is_alone), warn)?;
+        missing(object, &probe.name, &why, planned.iter().all(is_alone), warn)?;
     }
     let max = object.manifest.config.max_probes;
     if functions > max {
@@ -214,12 +221,12 @@ fn find(
 /// Does what the script's `missing_probes` says. `is_alone` is whether nothing is left of the script's probe.
 fn missing(
     object: &Object,
-    probe: &Probe,
+    name: &str,
     Absent(why): &Absent,
     is_alone: bool,
     warn: &mut dyn FnMut(&str),
 ) -> Result<(), Error> {
-    let (provider, rest) = probe.name.split_once(':').unwrap_or((&probe.name, ""));
+    let (provider, rest) = name.split_once(':').unwrap_or((name, ""));
     let why = if why.is_empty() { String::new() } else { format!(" {why}.") };
     match object.manifest.config.missing_probes {
         MissingProbes::Error => Err(Error::MissingProbe(format!("No matches for {provider} {rest}.{why}"))),
@@ -259,6 +266,7 @@ pub fn attach_all(
     object: &Object,
     loaded: &[Loaded],
     interrupted: &dyn Fn() -> bool,
+    skipped: &mut Skipped,
     warn: &mut dyn FnMut(&str),
 ) -> Result<Vec<Attached>, Error> {
     let with = |order: Order| loaded.iter().filter(move |one| one.planned.kind.order == order);
@@ -270,6 +278,9 @@ pub fn attach_all(
         let Some(probe) = object.manifest.probes.get(one.planned.probe) else { continue };
         match attach(probe, one) {
             Ok(now) => attached.push(now),
+            Err(Failure { source, missing, .. })
+                if (missing || pattern::is_refusal(source))
+                    && skipped.skip(object, one.planned.probe, &source.to_string()) => {}
             Err(Failure { source, missing: true, .. })
                 if object.manifest.config.missing_probes != MissingProbes::Error =>
             {
@@ -289,6 +300,7 @@ pub fn attach_all(
             }
         }
     }
+    skipped.settle(object, warn)?;
     Ok(attached)
 }
 

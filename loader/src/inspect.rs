@@ -5,7 +5,7 @@ use crate::maps::type_name;
 use crate::object::{ExternKind, Object};
 use crate::params::parameters;
 use manifest::{AttachPoint, MissingProbes, ParameterValue};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display, Formatter};
 
 /// An object, printed for people.
@@ -26,6 +26,7 @@ impl Display for Description<'_> {
             let (section, len) = (section.map_or("", |s| &s.name), function.map_or(0, |f| f.len));
             writeln!(f, "  {:<40} {} in {section}, {len} instructions", probe.name, probe.program)?;
         }
+        self.patterns(f)?;
         self.maps(f)?;
         self.parameters(f)?;
         self.needs(f)
@@ -33,6 +34,19 @@ impl Display for Description<'_> {
 }
 
 impl Description<'_> {
+    fn patterns(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let mut patterns: BTreeMap<&str, usize> = BTreeMap::new();
+        for pattern in self.0.manifest.probes.iter().filter_map(|probe| probe.pattern.as_deref()) {
+            *patterns.entry(pattern).or_default() += 1;
+        }
+        if !patterns.is_empty() {
+            writeln!(f, "\npatterns")?;
+        }
+        patterns.iter().try_for_each(|(pattern, matches)| {
+            writeln!(f, "  {pattern}: {matches} of these probes, where they can be attached")
+        })
+    }
+
     fn maps(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "\nmaps ({})", self.0.maps.len())?;
         for (index, map) in self.0.maps.iter().enumerate() {

@@ -146,7 +146,10 @@ impl Run<'_> {
         let signals = self.signals;
         let interrupted = || signals.has_any();
         let session = self.session;
-        let attached = attach::attach_all(&session.object, &session.loaded, &interrupted, self.warn)?;
+        let attached = {
+            let skipped = &mut session.skipped.borrow_mut();
+            attach::attach_all(&session.object, &session.loaded, &interrupted, skipped, self.warn)?
+        };
         let mut count = attached.iter().map(|one| one.count).sum();
         if let Some(waiting) = self.waiting.as_mut().filter(|_| !interrupted()) {
             count += waiting.start(session, self.warn)?;

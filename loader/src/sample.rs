@@ -162,6 +162,7 @@ pub(crate) fn manifest() -> Manifest {
         at,
         line: 1,
         prototype: None,
+        pattern: None,
     };
     let fentry = AttachPoint::Fentry { module: "m".into(), function: "f".into() };
     Manifest {

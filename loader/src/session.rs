@@ -8,6 +8,7 @@
 //! Output   [`Session`]: everything that dropping undoes
 //! Ensures  nothing is attached; the kernel's types are opened only as far as the object names them
 
+use crate::attach::pattern::Skipped;
 use crate::attach::{self, Asked, Loaded, Planned, Point, trampoline};
 use crate::error::Error;
 use crate::features::Features;
@@ -27,6 +28,7 @@ use crate::relocate::prototype::WrongPrototype;
 use crate::relocate::{KernelSymbol, Linked, bind, prototype, resolve_externs};
 use crate::sys::{SysError, bpf, host};
 use manifest::Probe;
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -56,6 +58,8 @@ pub struct Session {
     pub loaded: Vec<Loaded>,
     /// Number of possible CPUs.
     pub cpus: usize,
+    /// Matches of patterns that are left out.
+    pub skipped: RefCell<Skipped>,
     types: OwnedFd,
     symbols: Vec<KernelSymbol>,
     asked: Asked,
@@ -77,7 +81,8 @@ pub fn prepare(
     host::lift_files_limit();
     let pid = Some(settings.pids.target).filter(|&pid| pid != 0);
     let asked = Asked { pid, allow_unsafe: settings.allow_unsafe };
-    let linked = plan_and_link(&object, probes, kernel, asked, warn)?;
+    let mut skipped = Skipped::new(settings.verbose);
+    let linked = plan_and_link(&object, probes, kernel, asked, &mut skipped, warn)?;
     if linked.is_empty() && !settings.wait_module {
         return Err(Error::NothingToAttach);
     }
@@ -88,8 +93,9 @@ pub fn prepare(
     let types = load_types(&object)?;
     let maps = create_maps(&object, &contents, types.as_fd(), cpus)?;
     let verbose = settings.verbose;
-    let mut session = Session { object, maps, loaded: Vec::new(), cpus, types, symbols, asked, verbose };
-    session.loaded = session.load_linked(linked)?;
+    let (skipped, loaded) = (RefCell::new(skipped), Vec::new());
+    let mut session = Session { object, maps, loaded, cpus, skipped, types, symbols, asked, verbose };
+    session.loaded = session.load_linked(linked, warn)?;
     Ok(session)
 }
 
@@ -112,18 +118,33 @@ impl Session {
         kernel: &mut KernelTypes,
         warn: &mut dyn FnMut(&str),
     ) -> Result<Vec<Loaded>, Error> {
-        self.load_linked(plan_and_link(&self.object, probes, kernel, self.asked, warn)?)
+        let linked = {
+            let skipped = &mut self.skipped.borrow_mut();
+            plan_and_link(&self.object, probes, kernel, self.asked, skipped, warn)?
+        };
+        self.load_linked(linked, warn)
     }
 
-    fn load_linked(&self, linked: Vec<(Planned, Linked)>) -> Result<Vec<Loaded>, Error> {
+    fn load_linked(
+        &self,
+        linked: Vec<(Planned, Linked)>,
+        warn: &mut dyn FnMut(&str),
+    ) -> Result<Vec<Loaded>, Error> {
         let (maps, data) = self.maps.descriptors();
         let externs = &self.object.externs;
         let bindings = Bindings { maps: &maps, data: &data, symbols: &self.symbols, externs };
         let mut modules = HashMap::new();
+        let skipped = &mut self.skipped.borrow_mut();
         let mut loaded = Vec::new();
         for (planned, mut linked) in linked {
             bind(&mut linked, &bindings);
-            let program = load_one(&self.object, &planned, &linked, &self.types, &mut modules)?;
+            let program = match load_one(&self.object, &planned, &linked, &self.types, &mut modules) {
+                Ok(program) => program,
+                Err(error) => {
+                    skipped.skip_refused(&self.object, planned.probe, error)?;
+                    continue;
+                }
+            };
             if self.verbose
                 && let Some(probe) = self.object.manifest.probes.get(planned.probe)
             {
@@ -136,6 +157,7 @@ impl Session {
             }
             loaded.push(Loaded { planned, program });
         }
+        skipped.settle(&self.object, warn)?;
         Ok(loaded)
     }
 }
@@ -145,12 +167,15 @@ fn plan_and_link(
     probes: &[usize],
     kernel: &mut KernelTypes,
     asked: Asked,
+    skipped: &mut Skipped,
     warn: &mut dyn FnMut(&str),
 ) -> Result<Vec<(Planned, Linked)>, Error> {
     let features = Features::default();
     let mut host = attach::Host { kernel, features: &features, asked };
-    let planned = attach::plan(object, probes, &mut host, warn)?;
-    link_all(object, planned, kernel, asked.pid)
+    let planned = attach::plan(object, probes, &mut host, skipped, warn)?;
+    let linked = link_all(object, planned, kernel, asked.pid, skipped)?;
+    skipped.settle(object, warn)?;
+    Ok(linked)
 }
 
 fn link_all(
@@ -158,14 +183,18 @@ fn link_all(
     planned: Vec<Planned>,
     kernel: &mut KernelTypes,
     pid: Option<u32>,
+    skipped: &mut Skipped,
 ) -> Result<Vec<(Planned, Linked)>, Error> {
     let mut all = Vec::new();
     for one in planned {
         let probe = object.manifest.probes.get(one.probe);
         let (Some(program), Some(probe)) = (object.programs.get(one.probe), probe) else { continue };
         let mut linker = Linker::start(object, program, &prologue(&probe.at, pid));
-        if let Point::Trampoline(target) = &one.point {
-            adapt(object, probe, target, kernel, linker.program())?;
+        if let Point::Trampoline(target) = &one.point
+            && let Err(error) = adapt(object, probe, target, kernel, linker.program())
+        {
+            skipped.skip_refused(object, one.probe, error)?;
+            continue;
         }
         all.push((one, probe, linker.finish()));
     }

@@ -15,6 +15,10 @@ use std::fmt;
 /// Lines of the log that are worth reading.
 const TAIL_LINES: usize = 6;
 
+/// How the log starts if the kernel refuses what the program attaches to (`bpf_check_attach_target`,
+/// `btf_distill_func_proto`). That is looked at before the first instruction.
+const OF_TARGET: [&str; 4] = ["attach_btf_id ", "Attaching ", "The address of function ", "The function "];
+
 /// A program that the verifier refused.
 #[derive(Debug, Clone)]
 pub struct Refusal {
@@ -55,6 +59,18 @@ impl Refusal {
     /// Whether the kernel lacks something that the program needs; else the program is wrong.
     pub fn is_missing(&self) -> bool {
         self.missing.is_some()
+    }
+
+    /// What the kernel says of the attach point, if it refuses that and not the program.
+    pub fn of_target(&self) -> Option<String> {
+        if last_insn(&self.log).is_some() {
+            return None;
+        }
+        match self.tail.last() {
+            // Some functions are denied without a word.
+            None => Some(self.source.to_string()),
+            Some(last) => OF_TARGET.iter().any(|start| last.starts_with(start)).then(|| last.clone()),
+        }
     }
 
     /// The whole log.
@@ -124,29 +140,44 @@ mod tests {
     use crate::sys::bpf::LineInfo;
     use manifest::AttachPoint;
 
-    fn refusal(log: &str, poisoned: Vec<Poisoned>) -> String {
+    fn refusal(log: &str, poisoned: Vec<Poisoned>) -> Refusal {
         let probe = Probe {
             program: "p1".into(),
             name: "begin".into(),
             at: AttachPoint::Begin,
             line: 1,
             prototype: None,
+            pattern: None,
         };
         let line =
             |insn, line: u32, column: u32| LineInfo { insn, file: 0, text: 0, line_col: line << 10 | column };
         let linked = Linked { line_info: vec![line(0, 1, 1), line(3, 2, 3)], poisoned, ..Linked::default() };
         let script = Source { name: "a.bt".into(), text: "begin {\n  $x = 1;\n}\n".into() };
         let source = SysError { call: "BPF_PROG_LOAD", errno: libc::EINVAL };
-        Refusal::new(&probe, &linked, &script, "6.1", source, log.into()).to_string()
+        Refusal::new(&probe, &linked, &script, "6.1", source, log.into())
     }
 
     #[test]
     fn the_line_of_the_script_is_shown() {
         let log = "0: (b7) r0 = 0\n4: (61) r1 = *(u32 *)(r0 +0)\nR0 invalid mem access 'scalar'\nprocessed 5 insns\n";
-        let text = refusal(log, vec![]);
+        let text = refusal(log, vec![]).to_string();
         assert!(text.starts_with(
             "a.bt:2:3: the verifier refuses this: R0 invalid mem access 'scalar'\n  $x = 1;\n  ~\nprogram `p1`"
         ));
+    }
+
+    #[test]
+    fn the_attach_point_is_told_from_the_program() {
+        for (log, of_target) in [
+            ("The address of function f cannot be found\nprocessed 0 insns\n", true),
+            ("The function f has 13 arguments. Too many.\n", true),
+            ("Attaching tracing programs to function 'f' is rejected.\n", true),
+            ("processed 0 insns\n", true),
+            ("jump out of range from insn 3 to 9\n", false),
+            ("0: (b7) r0 = 0\nThe function f\n", false),
+        ] {
+            assert_eq!(refusal(log, vec![]).of_target().is_some(), of_target, "{log}");
+        }
     }
 
     #[test]
@@ -156,7 +187,8 @@ mod tests {
         let text = refusal(
             "4: (85) call unknown#195896080\ninvalid func unknown#195896080\n",
             vec![Poisoned { insn: 4, what, why }],
-        );
+        )
+        .to_string();
         assert!(text.starts_with(
             "a.bt:2:3: field `struct task_struct.gone` does not exist on this kernel (6.1): vmlinux has `struct task_struct` without `gone`\n  $x = 1;\n  ~\nprogram `p1` for begin\nHINT: "
         ));

@@ -246,7 +246,10 @@ impl Group {
         // First, for a program that is loaded is enough to keep its module from being removed.
         let mut hold = Hold::new(&self.need.modules);
         let loaded = session.load(&self.need.probes, kernel, warn)?;
-        let attached = attach_all(&session.object, &loaded, &|| false, warn)?;
+        let attached = {
+            let skipped = &mut session.skipped.borrow_mut();
+            attach_all(&session.object, &loaded, &|| false, skipped, warn)?
+        };
         if attached.is_empty() {
             return Err(Error::NothingToAttach);
         }

@@ -18,6 +18,10 @@ pub struct Probe {
     /// compiled for: a `FUNC_PROTO` in the object's BTF. None if it reads neither.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prototype: Option<u32>,
+    /// The script's pattern that this is one match of, as `fentry:tun:*`: a host where some of the matches cannot be
+    /// attached to goes without those. Patterns that the loader expands are in `at`, not here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pattern: Option<String>,
 }
 
 /// Where a program attaches. Function and event names may hold `*` where the text says so.

@@ -180,6 +180,7 @@ fn kinds_manifest() -> Manifest {
         at: AttachPoint::Begin,
         line: 1,
         prototype: None,
+        pattern: None,
     };
     Manifest {
         version: manifest::VERSION,

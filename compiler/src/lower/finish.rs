@@ -37,6 +37,7 @@ pub fn lower(input: Input<'_>) -> Result<Lowered, Vec<Diag>> {
             at: attach_point(input, &probe.target),
             line: input.sources.location(probe.span.start).map_or(1, |(_, line, _)| line as u32),
             prototype,
+            pattern: probe.target.pattern.clone(),
         });
     }
     for parameter in &input.program.parameters {

@@ -52,6 +52,8 @@ pub struct Target {
     pub args: Vec<Arg>,
     /// Type of `retval`, if the probe has one.
     pub retval: Option<Ty>,
+    /// The pattern it is one match of, as `fentry:tun:*`.
+    pub pattern: Option<String>,
 }
 
 /// Probe kinds.
@@ -196,6 +198,12 @@ impl Parts<'_> {
         Diag::error(&codes::BAD_PARTS, message, self.span, "").help(format!("write {forms}"))
     }
 
+    /// The whole attach point, if it is a pattern.
+    fn pattern(&self) -> Option<String> {
+        let is_pattern = self.rest.iter().any(|part| is_pattern(part));
+        is_pattern.then(|| format!("{}:{}", self.provider, self.rest.join(":")))
+    }
+
     fn rest(&self) -> Vec<&str> {
         self.rest.iter().map(String::as_str).collect()
     }
@@ -203,24 +211,33 @@ impl Parts<'_> {
 
 /// The targets of one attach point, in order; warnings and errors go to `diags`.
 pub fn resolve(point: &AttachPoint, cx: &Resolver<'_>, diags: &mut Vec<Diag>) -> Vec<Target> {
-    let mut targets =
-        match provider::parse(point).and_then(|(provider, parts)| (provider.targets)(&parts, cx)) {
-            Ok(targets) => targets,
-            Err(Missing::Diag(diag)) => {
-                diags.push(*diag);
-                Vec::new()
-            }
-            Err(Missing::Target(diag)) => {
-                diags.extend(soften(*diag, cx.missing));
-                Vec::new()
-            }
-        };
+    let mut targets = match find(point, cx) {
+        Ok(targets) => targets,
+        Err(Missing::Diag(diag)) => {
+            diags.push(*diag);
+            Vec::new()
+        }
+        Err(Missing::Target(diag)) => {
+            diags.extend(soften(*diag, cx.missing));
+            Vec::new()
+        }
+    };
     if let Some(name) = &point.name {
         for target in &mut targets {
             target.name.clone_from(&name.text);
         }
     }
     targets
+}
+
+fn find(point: &AttachPoint, cx: &Resolver<'_>) -> Targets {
+    let (provider, parts) = provider::parse(point)?;
+    let mut targets = (provider.targets)(&parts, cx)?;
+    if let Some(pattern) = parts.pattern() {
+        let matches = targets.iter_mut().filter(|target| target.is_expanded());
+        matches.for_each(|target| target.pattern = Some(pattern.clone()));
+    }
+    Ok(targets)
 }
 
 /// The error about a script that would make too many programs.
@@ -269,7 +286,22 @@ fn soften(diag: Diag, missing: MissingProbes) -> Option<Diag> {
 
 impl Target {
     fn new(kind: Kind, name: impl Into<String>) -> Target {
-        Target { kind, name: name.into(), args: Vec::new(), retval: None }
+        Target { kind, name: name.into(), args: Vec::new(), retval: None, pattern: None }
+    }
+
+    /// Whether it is one function or event even if the attach point is a pattern; else the loader expands that.
+    fn is_expanded(&self) -> bool {
+        match &self.kind {
+            Kind::Fentry(_) | Kind::Fexit(_) | Kind::Tracepoint { .. } | Kind::RawTracepoint(_) => true,
+            Kind::Kprobe(probe) | Kind::Kretprobe(probe) => !probe.pattern,
+            Kind::Begin
+            | Kind::End
+            | Kind::SelfSignal(_)
+            | Kind::Uprobe(_)
+            | Kind::Uretprobe(_)
+            | Kind::Profile(_)
+            | Kind::Interval(_) => false,
+        }
     }
 
     /// Where types are looked for first: in the module or program it hooks.

@@ -74,15 +74,20 @@ fn resolved(point: &str, missing: MissingProbes) -> Vec<String> {
     resolved_by(point, missing, true)
 }
 
-fn resolved_by(point: &str, missing: MissingProbes, by_type: bool) -> Vec<String> {
+fn targets(point: &str, missing: MissingProbes, by_type: bool) -> (Vec<Target>, Vec<Diag>) {
     let kernel = kernel();
     let fields = Fields::new(&kernel, None);
     let (script, diags) = parse("a.bt", &format!("{point} {{ }}"));
     assert!(diags.is_empty(), "{diags:?}");
     let cx = Resolver { fields: &fields, missing, by_name: false, uses_args: false, by_type };
     let mut diags = Vec::new();
-    let point = &script.probes[0].attach_points[0];
-    let mut shown: Vec<_> = resolve(point, &cx, &mut diags).into_iter().map(|target| target.name).collect();
+    let targets = resolve(&script.probes[0].attach_points[0], &cx, &mut diags);
+    (targets, diags)
+}
+
+fn resolved_by(point: &str, missing: MissingProbes, by_type: bool) -> Vec<String> {
+    let (targets, diags) = targets(point, missing, by_type);
+    let mut shown: Vec<_> = targets.into_iter().map(|target| target.name).collect();
     for diag in diags {
         shown.push(format!("{} {}", diag.code.id, diag.message));
         shown.extend(diag.notes.into_iter().filter_map(|note| match note {
@@ -157,6 +162,21 @@ fn patterns_leave_out_what_the_kernel_refuses() {
     );
     for function in ["no_many", "no_memory", "no_struct"] {
         assert_eq!(resolved(&format!("fentry:{function}"), MissingProbes::Ignore).len(), 2);
+    }
+}
+
+#[test]
+fn matches_know_their_pattern() {
+    for (point, pattern) in [
+        ("kfunc:vmlinux:built_*", Some("fentry:vmlinux:built_*")),
+        ("fexit:built_*", Some("fexit:built_*")),
+        ("fentry:built_in", None),
+        // The loader expands it.
+        ("kprobe:built_*", None),
+    ] {
+        let (targets, _) = targets(point, MissingProbes::Error, false);
+        assert!(!targets.is_empty(), "{point}");
+        assert!(targets.iter().all(|target| target.pattern.as_deref() == pattern), "{point}");
     }
 }
 
