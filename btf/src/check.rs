@@ -75,7 +75,7 @@ pub(crate) fn check_strings(strings: &[u8], is_split: bool) -> Result<(), Error>
 /// One pass over the type section: the start of each type.
 pub(crate) fn index_types(btf: &Btf) -> Result<Vec<u32>, Error> {
     let mut checker =
-        Checker { btf, end_str: btf.end_str(), ascii: is_ascii(btf), max_ref: Default::default() };
+        Checker { btf, end_str: btf.end_str(), ascii: btf.is_ascii(), max_ref: Default::default() };
     let types = btf.own_types();
     // Real files have about 20 bytes per type with its share of records.
     let mut offs = Vec::with_capacity(types.len() / 20);
@@ -91,11 +91,6 @@ pub(crate) fn index_types(btf: &Btf) -> Result<Vec<u32>, Error> {
         (max, by) if max >= id.0 && max != 0 => Err(Error::Field { id: by, field: "type id", value: max }),
         _ => Ok(offs),
     }
-}
-
-fn is_ascii(btf: &Btf) -> bool {
-    std::iter::successors(Some(btf), |btf| btf.base().map(AsRef::as_ref))
-        .all(|btf| btf.own_strings().is_ascii())
 }
 
 struct Checker<'a> {

@@ -32,6 +32,8 @@ pub struct Btf {
     strings: Range<usize>,
     first_id: u32,
     first_str: u32,
+    /// Whether all strings, the base's too, are ASCII; kept so that a base is looked through once.
+    ascii: bool,
     /// Start of each own type, from the beginning of the type section.
     type_offs: Vec<u32>,
 }
@@ -65,11 +67,13 @@ impl Btf {
         let bytes = data.as_ref().as_ref();
         let (types, strings) = check::sections(bytes)?;
         check::check_strings(bytes.get(strings.clone()).unwrap_or_default(), base.is_some())?;
-        let (first_id, first_str) = match &base {
-            Some(base) => (base.end_id(), base.end_str()),
-            None => (1, 0),
+        let (first_id, first_str, ascii) = match &base {
+            Some(base) => (base.end_id(), base.end_str(), base.ascii),
+            None => (1, 0, true),
         };
-        let mut btf = Self { data, base, types, strings, first_id, first_str, type_offs: Vec::new() };
+        let type_offs = Vec::new();
+        let mut btf = Self { data, base, types, strings, first_id, first_str, ascii, type_offs };
+        btf.ascii &= btf.own_strings().is_ascii();
         if u64::from(first_str) + btf.strings.len() as u64 > u64::from(u32::MAX) {
             return Err(Error::TooMany("strings"));
         }
@@ -109,6 +113,11 @@ impl Btf {
     pub(crate) fn end_id(&self) -> u32 {
         // `check::index_types` keeps the sum within 32 bits.
         self.first_id.saturating_add(u32::try_from(self.type_offs.len()).unwrap_or(u32::MAX))
+    }
+
+    /// Whether a string may start at any offset below the end.
+    pub(crate) fn is_ascii(&self) -> bool {
+        self.ascii
     }
 
     /// Offset of this file's first string: 0, or the base's end.

@@ -7,6 +7,8 @@ use crate::{Failure, host, lab, objects, verdict};
 
 /// Modules to load beside the few that the guest needs.
 const MODULES: usize = 320;
+/// Hundreds of modules, their BTF, and the files that listings go to; the same for both boots.
+const MEMORY_MIB: u32 = 4096;
 const LIMIT_S: u64 = 600;
 const SCRIPT: &str = "fentry:nf_tables:nft_do_chain { @ = count(); }";
 /// Option `-v` or nothing, and pattern.
@@ -80,6 +82,7 @@ pub fn print(runs: usize) -> Result<(), Failure> {
 
 fn planned(modules: usize, runs: usize) -> Result<Batch, Failure> {
     let mut batch = Batch::new(lab::BUILD_KERNEL)?;
+    batch.memory_mib = MEMORY_MIB;
     batch.need_modules(&["nf_tables".to_owned()]);
     batch.put(&objects::sonde_shipped()?, "bin/sonde")?;
     batch.put(&objects::sondec_shipped()?, "bin/sondec")?;

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 const PARALLEL: usize = 2;
 /// What a boot may take on a busy machine, beyond the limits of its jobs.
 const BOOT_LIMIT_S: u64 = 240;
+const MEMORY_MIB: u32 = 2048;
 const POLL: Duration = Duration::from_millis(50);
 
 /// A boot to be made. Files put into `share` are at `GUEST_SHARE` in the guest.
@@ -21,6 +22,8 @@ pub struct Batch {
     pub kernel: String,
     /// Loaded before the first job.
     pub modules: Vec<String>,
+    /// Of the guest.
+    pub memory_mib: u32,
     /// In the order they will run.
     pub jobs: Vec<Job>,
     share: TempDir,
@@ -48,6 +51,7 @@ impl Batch {
         Ok(Batch {
             kernel: kernel.to_owned(),
             modules: Vec::new(),
+            memory_mib: MEMORY_MIB,
             jobs: Vec::new(),
             share,
             state: Mutex::default(),
@@ -94,6 +98,7 @@ impl Batch {
         let limit = BOOT_LIMIT_S + self.jobs.iter().map(|j| j.limit_s).sum::<u64>();
         let output = Command::new(vm_script())
             .args(["--kernel", &self.kernel, "--modules", &self.modules.join(" ")])
+            .args(["--mem", &self.memory_mib.to_string()])
             .args(["--timeout", &limit.to_string()])
             .arg("--root")
             .arg(lab::guest_root().with_extension("img"))
