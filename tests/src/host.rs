@@ -10,11 +10,10 @@ use std::process::Command;
 pub fn load_modules(count: usize) -> String {
     let folders = "net/netfilter net/ipv4/netfilter net/ipv6/netfilter net/sched fs/nls lib crypto net/bridge/netfilter drivers/hid drivers/media/rc/keymaps sound/soc/codecs drivers/iio";
     format!(
-        "r=/lib/modules/$(uname -r)/kernel; n=0
-         for m in $(for d in {folders}; do find $r/$d -name '*.ko*' | sort; done); do
-           [ $n -lt {count} ] || break
-           m=${{m##*/}}; timeout 20 modprobe ${{m%%.ko*}} 2>/dev/null && n=$((n + 1))
-         done
+        "r=/lib/modules/$(uname -r)/kernel
+         for d in {folders}; do find $r/$d -name '*.ko*' | sort; done |
+           sed 's,.*/,,; s,[.]ko.*,,' | head -n {count} > /run/modules
+         timeout 200 modprobe -a -q $(cat /run/modules)
          echo $(ls /sys/kernel/btf | wc -l) BTF files\n"
     )
 }
