@@ -18,6 +18,7 @@
 //! | `keep` | compare only lines containing this; may repeat |
 //! | `opens-btf` | the BTF files the loader opens, seen by strace, all of them |
 //! | `caps` | run as a user with no more than these capabilities |
+//! | `libbpf` | libbpf refuses the object, saying this |
 //!
 //! A script that calls `exit(` is left to end by itself: the reference tracer forgets pending events when
 //! SIGINT and `exit` meet. Any other `//!` line is prose. What must come out is in `NAME.out` and `NAME.err` (see
@@ -64,6 +65,7 @@ pub struct Case {
     pub keep: Vec<String>,
     pub opens_btf: Option<Vec<String>>,
     pub caps: Option<Vec<String>>,
+    pub libbpf: Option<String>,
     /// Only resolved, loaded and verified: `sonde check`.
     pub check_only: bool,
     /// Expected standard output.
@@ -135,6 +137,7 @@ pub fn load(file: &Path) -> Result<Case, Failure> {
         keep: Vec::new(),
         opens_btf: None,
         caps: None,
+        libbpf: None,
         check_only: false,
         out: beside("out"),
         err: beside("err"),
@@ -172,6 +175,7 @@ fn set(case: &mut Case, key: &str, value: &str) -> Result<(), Failure> {
         "keep" => case.keep.push(value.to_owned()),
         "opens-btf" => case.opens_btf = Some(words(value)),
         "caps" => case.caps = Some(words(value)),
+        "libbpf" => case.libbpf = Some(value.to_owned()),
         "oracle" | "compare" => return Err(format!("{key}: unknown value {value}")),
         _ => {}
     }

@@ -38,16 +38,20 @@ impl Lower<'_> {
         self.shared.reads_prototype = true;
         let is_loadable = declared.is_none_or(|(btf, id)| is_loadable(self.input.fields.btf(btf), id));
         let is_raw = matches!(self.probe.target.kind, Kind::RawTracepoint(_));
-        let value = if is_loadable {
+        // Pointers of modules' events may be null to the verifier (since 6.13), which then allows no
+        // arithmetic on them. Read as memory they are numbers.
+        let is_of_module = declared.is_some_and(|(btf, _)| btf != BtfId::VMLINUX);
+        let value = if is_loadable && !(is_raw && is_of_module && matches!(ty, Ty::Ptr(..))) {
             self.load_word(word)
         } else {
             let slot = self.temp(8);
             let (ctx, to) = (self.context(), self.addr(slot));
+            let number = self.core(Subject::ContextWord(word), RelocKind::FieldByteOffset);
             if is_raw {
-                let from = self.addr(Mem::at(ctx, Region::Context).plus(8 * word));
+                let offset = self.b.ins().ishl_imm_s(number, 3);
+                let from = self.b.ins().iadd(ctx, offset);
                 self.probe_read(helper::PROBE_READ_KERNEL, slot, 8, from);
             } else {
-                let number = self.core(Subject::ContextWord(word), RelocKind::FieldByteOffset);
                 self.call_helper(helper::GET_FUNC_ARG, &[ctx, number, to]);
             }
             self.load_u64(slot)

@@ -8,6 +8,7 @@ use crate::fields::Fields;
 use crate::kernel::BtfId;
 use crate::kernel::events::typedef_of;
 use crate::kernel::pattern::{is_pattern, matches};
+use crate::types::Space;
 use btf::{Type, TypeId};
 
 pub(super) fn rawtracepoint(parts: &Parts<'_>, cx: &Resolver<'_>) -> Targets {
@@ -73,7 +74,9 @@ fn events_in(fields: &Fields<'_>, btf: BtfId, event: &str) -> Vec<(String, TypeI
 fn target(parts: &Parts<'_>, fields: &Fields<'_>, btf: BtfId, name: &str, proto: TypeId) -> Option<Target> {
     let Ok(Type::FuncProto(signature)) = fields.btf(btf).ty(proto) else { return None };
     // The first parameter is the tracer's own pointer, which BPF programs do not see.
-    let (mut args, words) = arguments(fields, btf, signature, 1);
+    // The verifier has pointers of modules' events maybe null (since 6.13): they are only numbers to us.
+    let space = if btf == BtfId::VMLINUX { Space::Typed } else { Space::Kernel };
+    let (mut args, words) = arguments(fields, btf, signature, 1, space);
     let mut names = fields.kernel().raw_event_names(btf, name, signature.len());
     if names.is_empty() && !args.is_empty() {
         names = names_of_class(fields, btf, name);

@@ -238,7 +238,7 @@ fn target(parts: &Parts<'_>, fields: &Fields<'_>, (btf, func): Found, kind: fn(F
     let Ok(Type::FuncProto(signature)) = types.ty(proto) else {
         return Target::new(kind(Func { btf, module, name, proto, words: 0 }), full_name);
     };
-    let (args, words) = arguments(fields, btf, signature, 0);
+    let (args, words) = arguments(fields, btf, signature, 0, Space::Typed);
     let retval = fields.ty(btf, signature.ret(), Space::Typed);
     let mut target = Target::new(kind(Func { btf, module, name, proto, words }), full_name);
     target.args = args;
@@ -246,18 +246,19 @@ fn target(parts: &Parts<'_>, fields: &Fields<'_>, (btf, func): Found, kind: fn(F
     target
 }
 
-/// Parameters from `skip` on as context words, and how many words they take. The trampoline stores
+/// Parameters from `skip` on as context words, with pointers into `space`, and how many words they take. The trampoline stores
 /// a struct that fits in two registers in as many words (kernel `btf_func_model`).
 pub(super) fn arguments(
     fields: &Fields<'_>,
     btf: BtfId,
     signature: FuncProto<'_>,
     skip: usize,
+    space: Space,
 ) -> (Vec<Arg>, u32) {
     let (mut args, mut word) = (Vec::new(), 0);
     for param in signature.params().skip(skip) {
         let bytes = fields.btf(btf).size_of(param.ty).unwrap_or(WORD);
-        let ty = match fields.ty(btf, param.ty, Space::Typed) {
+        let ty = match fields.ty(btf, param.ty, space) {
             Ty::Struct(of) if bytes <= STRUCT_BYTES_MAX => Ty::Struct(of),
             Ty::Struct(_) | Ty::Array(..) | Ty::String(_) => Ty::None,
             ty => ty,
