@@ -285,10 +285,7 @@ impl Types {
         self.by_shape.insert(shape, id);
         self.pending.insert(id, die);
         self.sizes.insert(id, bytes_of(entry).unwrap_or(0));
-        if matches!(
-            entry.attr_value(dw::DW_AT_calling_convention),
-            Some(AttributeValue::CallingConvention(dw::DW_CC_pass_by_reference))
-        ) {
+        if goes_by_address(units, die, entry) {
             self.indirect.insert(id);
         }
         id
@@ -373,6 +370,24 @@ impl Members {
             })
             .collect()
     }
+}
+
+/// Whether values of a class are passed by address. Some compilers say so; if not (GCC 12), it is those
+/// with a destructor of their own or virtual functions (Itanium C++ ABI, 3.1.2.3).
+fn goes_by_address(units: &Units, die: Die, entry: &Entry) -> bool {
+    if let Some(AttributeValue::CallingConvention(how)) = entry.attr_value(dw::DW_AT_calling_convention) {
+        return how == dw::DW_CC_pass_by_reference;
+    }
+    children(units, die).iter().any(|(at, child)| {
+        let name = || name_of(units, *at, child);
+        match child.tag() {
+            dw::DW_TAG_subprogram => {
+                child.attr_value(dw::DW_AT_defaulted).is_none() && name().starts_with('~')
+            }
+            dw::DW_TAG_member => name().starts_with("_vptr"),
+            _ => false,
+        }
+    })
 }
 
 /// A type's own name; types without one and of the compiler's making have none.
